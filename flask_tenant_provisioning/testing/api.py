@@ -114,8 +114,8 @@ class MountedApi:
 
 def _root_of(request: Request, where: str) -> str:
     """The path below which callers find the app: a client of the host's may ask for more than `where`."""
-    asked = unquote(urlsplit(where).path)
-    above = request.path.removesuffix(asked) if request.path.endswith(asked) else ""
+    path = unquote(urlsplit(where).path)
+    above = request.path.removesuffix(path) if request.path.endswith(path) else ""
     return request.script_root + above
 
 

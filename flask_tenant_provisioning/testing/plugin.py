@@ -161,10 +161,10 @@ def provisioning_callers(
     """Makes callers, each of a new partner. What they leave is removed in the end."""
     from .callers import Caller
 
-    made: list[Caller] = []
+    callers: list[Caller] = []
 
     def make() -> Caller:
-        made.append(
+        callers.append(
             Caller(
                 provisioning_api,
                 provisioning_new_partner(),
@@ -174,10 +174,10 @@ def provisioning_callers(
                 _provisioning_patience,
             )
         )
-        return made[-1]
+        return callers[-1]
 
     yield make
-    for caller in made:
+    for caller in callers:
         caller.clean_up()
 
 

@@ -160,7 +160,8 @@ class ApiResponse:
         """Demand that `found`, which stand in the body, are times or None."""
         __tracebackhide__ = True
         self.require(
-            all(_TIMESTAMP.fullmatch(one) for one in instants if one), "show times in UTC, with milliseconds and Z"
+            all(_TIMESTAMP.fullmatch(instant) for instant in instants if instant),
+            "show times in UTC, with milliseconds and Z",
         )
 
     def problem(self, status: int, code: str, **members: Any) -> dict[str, Any]:
@@ -193,9 +194,9 @@ class ApiResponse:
         """The code of each fault that a 400 lists, by pointer."""
         __tracebackhide__ = True
         errors = self.problem(400, code).get("errors")
-        complete = isinstance(errors, list) and all({*one} == {"pointer", "code", "detail"} for one in errors)
+        complete = isinstance(errors, list) and all({*error} == {"pointer", "code", "detail"} for error in errors)
         self.require(bool(errors) and complete, "list every fault with its pointer, code and detail")
-        return {one["pointer"]: one["code"] for one in errors or ()}
+        return {error["pointer"]: error["code"] for error in errors or ()}
 
     def _skip_if_hook_refused(self, *statuses: int) -> None:
         """A hook may refuse a change, with a code of the host's own. It may not refuse a valid new tenant."""

@@ -66,7 +66,7 @@ ROW_WRITERS: dict[str, Callable[[Rows], bytes]] = {
 def _iter_cells(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in row.items():
         if name == "metadata":
-            yield from ((f"metadata.{key}", one) for key, one in value.items())
+            yield from ((f"metadata.{key}", cell) for key, cell in value.items())
         elif value is not None:
             yield name, value if isinstance(value, str) else json.dumps(value)
 
@@ -96,18 +96,18 @@ def upload(
     *,
     packed: bool = False,
     headers: Mapping[str, str] | None = None,
-    **asked: str,
+    **query: str,
 ) -> ApiResponse:
     """The answer to an upload of `rows`, or of these bytes, as one who may do what it asks.
 
     Skips where the host allows fewer rows, or its licence none.
     """
     __tracebackhide__ = True
-    body = rows if isinstance(rows, bytes) else _write_rows(caller, rows, kind, asked.get("mode"))
+    body = rows if isinstance(rows, bytes) else _write_rows(caller, rows, kind, query.get("mode"))
     typed = {"Content-Type": kind, **({"Content-Encoding": "gzip"} if packed else {}), **(headers or {})}
-    also = OPERATION_PERMISSIONS.get(asked.get("operation", "create"), ())
+    also = OPERATION_PERMISSIONS.get(query.get("operation", "create"), ())
     sent = gzip.compress(body) if packed else body
-    path = f"{JOBS}?{urlencode(asked)}" if asked else JOBS
+    path = f"{JOBS}?{urlencode(query)}" if query else JOBS
     response = caller("POST", path, body=sent, headers=typed, also=also)
     if response.status == 403 and response.json().get("code") in LICENSE_LIMIT_CODES:
         pytest.skip(f"the licence allows no tenant here: {response.json()['detail']}")
@@ -177,10 +177,10 @@ def require_nothing(caller: Caller, response: ApiResponse) -> None:
     response.require(caller.list_tenants(include_deleted="true") == [], "create nothing")
 
 
-def list_items(caller: Caller, job: Mapping[str, Any], **asked: Any) -> list[Document]:
+def list_items(caller: Caller, job: Mapping[str, Any], **query: Any) -> list[Document]:
     """Return the results of the job's rows on the first page of this list."""
     __tracebackhide__ = True
-    response = caller("GET", get_job_path(job, f"/items?{urlencode({'limit': 1000, **asked})}"))
+    response = caller("GET", get_job_path(job, f"/items?{urlencode({'limit': 1000, **query})}"))
     page = response.document()
     response.require({*page} == {"items", "next"}, "answer items and next")
     for item in page["items"]:

@@ -86,7 +86,10 @@ def provision(mount: Mount, url: str, path: Path, workers: int) -> Ours:
         stored = time.monotonic()
         worked = [end() for end in [begin() for begin in ready]]
         ended, served = time.monotonic(), processor.served(engine) - served
-        memory, spent = max(one.memory for one in worked), sum(one.processor for one in (received, *worked))
+        memory, spent = (
+            max(process.memory for process in worked),
+            sum(process.processor for process in (received, *worked)),
+        )
         return Ours(stored - began, ended - stored, received.memory, memory, served + spent)
 
 
@@ -132,15 +135,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--floor-only", action="store_true")
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     print(HEAD)
-    mount = mounted(given.db, PREFIX)
+    mount = mounted(arguments.db, PREFIX)
     with tempfile.TemporaryDirectory() as folder:
-        for count in given.rows:
+        for count in arguments.rows:
             path = Path(folder, "upload.ndjson")
             write(path, count)
-            workers = 0 if given.floor_only else given.workers
-            print(line(count, *measured(mount, given.db, path, count, workers)), flush=True)
+            workers = 0 if arguments.floor_only else arguments.workers
+            print(line(count, *measured(mount, arguments.db, path, count, workers)), flush=True)
 
 
 if __name__ == "__main__":

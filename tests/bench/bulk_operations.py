@@ -52,18 +52,18 @@ def main() -> None:
     options.add_argument("--db", required=True, help="a database of the bench's own")
     options.add_argument("--tenants", type=int, default=100_000)
     options.add_argument("--rows", type=int, default=5_000)
-    asked = options.parse_args()
-    with _hosts(asked.db) as (plain, hooked):
+    arguments = options.parse_args()
+    with _hosts(arguments.db) as (plain, hooked):
         together, singly = (Bulk(app, Caller(app, PARTNER)) for app in (plain, hooked))
-        print(f"create {_rate(together, 'create', row, range(asked.tenants)):,.0f} rows/s")
-        numbers = random.sample(range(asked.tenants), 4 * asked.rows)
-        for known in ("nothing known", "analysed"):
+        print(f"create {_rate(together, 'create', row, range(arguments.tenants)):,.0f} rows/s")
+        numbers = random.sample(range(arguments.tenants), 4 * arguments.rows)
+        for statistics in ("nothing known", "analysed"):
             _compare(
-                known,
+                statistics,
                 together,
                 singly,
-                [numbers.pop() for _ in range(asked.rows)],
-                [numbers.pop() for _ in range(asked.rows)],
+                [numbers.pop() for _ in range(arguments.rows)],
+                [numbers.pop() for _ in range(arguments.rows)],
             )
             _analyse(plain)
 
@@ -101,8 +101,8 @@ def _analyse(app: Flask) -> None:
         connection.execute(text("ANALYZE"))
 
 
-def _compare(known: str, together: Bulk, singly: Bulk, ours: list[int], others: list[int]) -> None:
-    print(f"{known:<20}{'together':>12}{'one by one':>12}{'×':>8}")
+def _compare(statistics: str, together: Bulk, singly: Bulk, ours: list[int], others: list[int]) -> None:
+    print(f"{statistics:<20}{'together':>12}{'one by one':>12}{'×':>8}")
     for operation, sent in OPERATIONS.items():
         fast, slow = _rate(together, operation, sent, ours), _rate(singly, operation, sent, others)
         print(f"{operation:<20}{fast:>12,.0f}{slow:>12,.0f}{fast / slow:>8.1f}")

@@ -37,10 +37,10 @@ def mounted(url: str, prefix: str) -> Mount:
 
 
 @contextlib.contextmanager
-def waiting(url: str, prefix: str, task: Task, *given: Any) -> Iterator[Begun]:
+def waiting(url: str, prefix: str, task: Task, *arguments: Any) -> Iterator[Begun]:
     """A process that stands ready to call `task` with a mount of its own and what is `given`."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_stand, args=(theirs, url, prefix, task, *given))
+    process = multiprocessing.get_context("spawn").Process(target=_stand, args=(theirs, url, prefix, task, *arguments))
     process.start()
     theirs.close()
     try:
@@ -56,7 +56,7 @@ def _begin(process: Connection) -> Callable[[], Took]:
     return process.recv
 
 
-def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -> None:
+def _stand(parent: Connection, url: str, prefix: str, task: Task, *arguments: Any) -> None:
     mount = mounted(url, prefix)
     mount.storage.read(lambda session: None)
     gc.freeze()  # As `flask provisioning worker` does.
@@ -65,7 +65,7 @@ def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -
     parent.send("ready")
     with contextlib.suppress(EOFError):
         parent.recv()
-        task(mount, *given)
+        task(mount, *arguments)
         parent.send(Took(_memory("VmHWM") - idle, time.process_time() - before))
         parent.recv()  # Until then the server keeps the processes that serve this one, whose time is looked at.
 

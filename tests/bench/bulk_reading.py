@@ -38,7 +38,7 @@ def row(number: int) -> Row:
 
 
 def ndjson(rows: list[Row]) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in rows)
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def array(rows: list[Row]) -> bytes:
@@ -51,7 +51,7 @@ def indented(rows: list[Row]) -> bytes:
 
 def table(rows: list[Row], quoting: Any = csv.QUOTE_MINIMAL) -> bytes:
     text = io.StringIO()
-    flat = [{**{k: v for k, v in one.items() if k != "metadata"}, "metadata.region": "eu-central"} for one in rows]
+    flat = [{**{k: v for k, v in row.items() if k != "metadata"}, "metadata.region": "eu-central"} for row in rows]
     writer = csv.DictWriter(text, list(flat[0]), quoting=quoting)
     writer.writeheader()
     writer.writerows(flat)

@@ -101,12 +101,12 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--kind", choices=brokers.KINDS, default="redis")
     parser.add_argument("--writes", type=int, default=60)
-    given: Any = parser.parse_args()
-    with brokers.open_broker(given.kind) as part, open_receiver() as receiver:
+    arguments: Any = parser.parse_args()
+    with brokers.open_broker(arguments.kind) as part, open_receiver() as receiver:
         celery = {**part.settings(), "beat_schedule": beat_schedule()}
         config = {
             **LOCAL_WEBHOOKS,
-            "PROVISIONING_DATABASE_URL": given.db,
+            "PROVISIONING_DATABASE_URL": arguments.db,
             "PROVISIONING_ENGINE": "celery",
             "PROVISIONING_ENCRYPTION_KEYS": ["a key of the bench, long enough"],
             "CELERY": celery,
@@ -119,7 +119,7 @@ def main() -> None:
             assert receiver.wait_for(1, 60)
             for name, happened in ways.items():
                 Notifier.notify_events = happened  # type: ignore[method-assign]
-                print(f"{name:6} {spread(delays(partner, receiver, given.writes))}")
+                print(f"{name:6} {spread(delays(partner, receiver, arguments.writes))}")
         for name, happened in [*ways.items()] * 3:
             Notifier.notify_events = happened  # type: ignore[method-assign]
             print(f"{name:6} {cost(partner, 2000):.3f} ms CPU a write")

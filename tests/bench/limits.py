@@ -68,11 +68,11 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--redis", required=True)
     parser.add_argument("--requests", type=int, default=3000)
-    given: Any = parser.parse_args()
-    apps = hosts(given.db, given.redis)
+    arguments: Any = parser.parse_args()
+    apps = hosts(arguments.db, arguments.redis)
     print(f"without limits a request spends {unlimited(apps['off']):.0f} ns on them")
     print("counted in   µs CPU   µs wall")
-    for name, cost in measure(apps, given.requests).items():
+    for name, cost in measure(apps, arguments.requests).items():
         print(f"{name:10} {cost.cpu:8.0f} {cost.wall:9.0f}")
 
 

@@ -129,13 +129,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--db", required=True)
     parser.add_argument("--tenants", type=int, default=2000)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     print("steps/s     one each  20 to each | ms CPU a request: unsent, with a message")
     for kind in brokers.KINDS:
-        print(through(kind, given.db, given.tenants) if not brokers.find_fault(kind) else f"{kind}: not found")
-    quiet = create_app(**make_config(PROVISIONING_DATABASE_URL=given.db))
-    create_tenants(quiet, given.tenants)
-    print(f"no broker  {rate(quiet, given.tenants, lambda mount, _keys: make_worker(mount).drain()):21.0f}")
+        print(through(kind, arguments.db, arguments.tenants) if not brokers.find_fault(kind) else f"{kind}: not found")
+    quiet = create_app(**make_config(PROVISIONING_DATABASE_URL=arguments.db))
+    create_tenants(quiet, arguments.tenants)
+    print(f"no broker  {rate(quiet, arguments.tenants, lambda mount, _keys: make_worker(mount).drain()):21.0f}")
 
 
 if __name__ == "__main__":

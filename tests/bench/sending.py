@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     at_hand, system = sender(resolve_example_to("127.0.0.1")), sender(socket.getaddrinfo)
     with sink() as port, contextlib.closing(at_hand), contextlib.closing(system):
         ways = {
@@ -133,7 +133,7 @@ def main() -> None:
             "Sender, name at hand": post_with(at_hand, f"http://example.com:{port}/hook"),
             "Sender, system's resolver": post_with(system, f"http://localhost:{port}/hook"),
         }
-        rounds = [[rate(make, given.threads, given.seconds) for make in ways.values()] for _ in range(ROUNDS)]
+        rounds = [[rate(make, arguments.threads, arguments.seconds) for make in ways.values()] for _ in range(ROUNDS)]
     for name, rates in zip(ways, zip(*rounds, strict=True), strict=True):
         print(f"{name:26} {statistics.median(rates):7,.0f} POST/s")
 

@@ -93,9 +93,9 @@ def get_path(n: int) -> str:
 def list_query(n: int) -> str:
     """A page's query, spread over all of them."""
     k = (n * 7919) % max(1, _count - 100)
-    asked = {"sort": "created_at", "include_deleted": False}
+    query = {"sort": "created_at", "include_deleted": False}
     cursors = app.extensions["tenant_provisioning"]["provisioning"].cursors
-    return urlencode({"cursor": cursors.seal(f"{_at(k)}\n{uuid.UUID(int=k + 1)}", make_cursor_scope(PARTNER, asked))})
+    return urlencode({"cursor": cursors.seal(f"{_at(k)}\n{uuid.UUID(int=k + 1)}", make_cursor_scope(PARTNER, query))})
 
 
 def counts() -> tuple[int, int]:

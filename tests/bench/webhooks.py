@@ -99,18 +99,18 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--events", type=int, default=6000)
     parser.add_argument("--endpoints", type=int, default=3)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     sender = Sender(SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")]))
-    with sink() as port, open_storage(given.db) as storage, contextlib.closing(sender):
-        for _ in range(given.endpoints):
+    with sink() as port, open_storage(arguments.db) as storage, contextlib.closing(sender):
+        for _ in range(arguments.endpoints):
             endpoint(storage, f"http://127.0.0.1:{port}/hook")
         write(storage, 200)
         deliver_all(storage, sender)
-        write(storage, given.events)
+        write(storage, arguments.events)
         floor = rate(bare(port), 8, 2)
         seconds = deliver_all(storage, sender)
-        count = count_succeeded(storage) - 200 * given.endpoints
-        assert count == given.events * given.endpoints, f"{count} were taken"
+        count = count_succeeded(storage) - 200 * arguments.endpoints
+        assert count == arguments.events * arguments.endpoints, f"{count} were taken"
         print(f"http.client {floor:8,.0f} POST/s")
         print(f"deliveries  {count / seconds:8,.0f} /s  ({count:,} in {seconds:.1f} s)")
 

@@ -428,7 +428,7 @@ def test_token_and_secret_faults_are_reported(
 ) -> None:
     checks = unwell(mounted(**config))
     assert {
-        name: (one, re.sub("mark ....", "mark ????", two), three) for name, (one, two, three) in checks.items()
+        name: (first, re.sub("mark ....", "mark ????", two), three) for name, (first, two, three) in checks.items()
     } == (expected)
 
 

@@ -35,8 +35,8 @@ def host(database_url: str) -> Host:
 
 def subscribe(app: Flask, count: int = 1) -> None:
     for _ in range(count):
-        made = Caller(app)("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
-        assert made.status_code == 201, made.text
+        created = Caller(app)("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+        assert created.status_code == 201, created.text
 
 
 def keys(app: Flask) -> tuple[str, str, str]:

@@ -122,8 +122,8 @@ def test_an_absent_database_is_a_line(tmp_path: Any, command: str) -> None:
 def test_downgrade_asks_for_confirmation(make_app: MakeApp) -> None:
     app = make_app()
     Caller(app).create()
-    asked = run_command(app, "db", "downgrade", "base", input="n\n")
-    assert (asked.status, "All tables and their rows are removed." in asked.err, asked.out) == (1, True, "")
+    refusal = run_command(app, "db", "downgrade", "base", input="n\n")
+    assert (refusal.status, "All tables and their rows are removed." in refusal.err, refusal.out) == (1, True, "")
     assert "provisioning_tenants" in inspect(get_engine(app)).get_table_names()
     assert run_command(app, "db", "downgrade", "base", input="y\n").status == 0
     assert "provisioning_tenants" not in inspect(get_engine(app)).get_table_names()
@@ -201,13 +201,13 @@ def test_a_link_opens_the_documents_for_a_while(database_url: str) -> None:
     cookie = response.headers["Set-Cookie"]
     assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", f"Path={PREFIX}", "Max-Age=600"))
     documents = [f"{PREFIX}{name}" for name in ("/docs", "/openapi.json", "/problems", "/problems/tenant-exists")]
-    assert [browser.get(one).status_code for one in documents] == [200] * 4
-    assert [stranger.get(one).status_code for one in documents] == [401] * 4
+    assert [browser.get(path).status_code for path in documents] == [200] * 4
+    assert [stranger.get(path).status_code for path in documents] == [401] * 4
     assert browser.get(f"{PREFIX}/tenants").status_code == 401
     changed = path[:-1] + ("A" if path[-1] != "A" else "B")
     assert app.test_client().get(changed).status_code == 401
     clock.now += 601
-    assert [browser.get(one).status_code for one in documents] == [401] * 4
+    assert [browser.get(path).status_code for path in documents] == [401] * 4
     assert app.test_client().get(path).status_code == 401
 
 
@@ -257,13 +257,13 @@ def test_doctor_sees_a_host_that_would_drop_our_tables(tmp_path: Path, options: 
     database = SQLAlchemy(app)
     Migrate(app, database, directory=str(tmp_path / "migrations"), **options)
     TenantProvisioning().init_app(app, database)
-    checks = {one["check"]: one for one in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
+    checks = {check["check"]: check for check in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
     assert checks["autogenerate"]["status"] == status
     if status == "fail":
         assert "include_name=exclude_ours()" in checks["autogenerate"]["advice"]
         (tmp_path / "migrations").mkdir()
         (tmp_path / "migrations" / "env.py").write_text("context.configure(include_name=exclude_ours())")
-        checks = {one["check"]: one for one in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
+        checks = {check["check"]: check for check in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
         assert checks["autogenerate"]["status"] == "ok"
 
 
@@ -273,5 +273,5 @@ def test_doctor_leaves_a_host_alone_that_migrates_another_database(tmp_path: Pat
     app.config.update(make_config(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/host.sqlite3"))
     Migrate(app, SQLAlchemy(app))
     TenantProvisioning().init_app(app, f"sqlite:///{tmp_path}/ours.sqlite3")
-    checks = {one["check"]: one for one in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
+    checks = {check["check"]: check for check in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
     assert checks["autogenerate"]["status"] == "ok"

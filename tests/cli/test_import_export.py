@@ -59,11 +59,11 @@ def make(make_app: Make) -> Make:
     """Makes apps whose clock stands still and whose ids count."""
     numbers = itertools.count(1)
 
-    def made(**config: Any) -> Flask:
+    def make_fixed_app(**config: Any) -> Flask:
         fixed = {"clock": lambda: float(BEGIN), "new_id": lambda: f"00000000-0000-7000-8000-{next(numbers):012d}"}
         return make_app(mount=fixed, **{"PROVISIONING_LICENSE": VALID, **config})
 
-    return made
+    return make_fixed_app
 
 
 @pytest.fixture
@@ -92,8 +92,10 @@ def read_tenants(app: Flask, partner: str = "acme") -> list[dict[str, Any]]:
     result = run_command(
         app, "tenants", "list", "--partner", partner, "--limit", "0", "--json", "--sort", "client_name"
     )
-    given = ("tenant", "partner", "version", "created_at", "updated_at")
-    return [{k: v for k, v in json.loads(line).items() if k not in given} for line in result.out.split("\n")[:-1]]
+    server_fields = ("tenant", "partner", "version", "created_at", "updated_at")
+    return [
+        {k: v for k, v in json.loads(line).items() if k not in server_fields} for line in result.out.split("\n")[:-1]
+    ]
 
 
 def is_empty(app: Flask) -> bool:
@@ -116,7 +118,7 @@ def test_a_file_becomes_tenants(host: Flask, tmp_path: Path, name: str, packed: 
     assert run_import(host, file) == CommandResult(
         0, f"2 rows: 2 succeeded, 0 unchanged, 0 failed.\nJob {JOB}: succeeded.\n"
     )
-    assert [(one["client_name"], one["email"], one["plan"]) for one in read_tenants(host)] == [
+    assert [(tenant["client_name"], tenant["email"], tenant["plan"]) for tenant in read_tenants(host)] == [
         ("Client 1", "admin1@example.com", "gold"),
         ("Client 2", "admin2@example.com", None),
     ]
@@ -158,7 +160,7 @@ def test_json_tells_every_row_that_failed(host: Flask, monkeypatch: pytest.Monke
         "job": JOB, "operation": "create", "mode": "partial", "state": "partial", "total": 31,
         "succeeded": 1, "failed": 30, "unchanged": 0,
     }  # fmt: skip
-    assert [(one["row"], one["state"], one["status"], one["problem"]["line"]) for one in failed] == [
+    assert [(item["row"], item["state"], item["status"], item["problem"]["line"]) for item in failed] == [
         (n, "failed", 400, n) for n in range(2, 32)
     ]
 
@@ -427,7 +429,7 @@ def test_the_apps_own_fields_are_taken_back_too(database_url: str, format: str) 
     result = run_command(app, "tenants", "import", "-", "--format", format, "--partner", "other", input=out)
     assert (result.status, result.err) == (0, ""), result.out
     assert read_tenants(app, "other") == read_tenants(app)
-    assert [one["extra"] for one in read_tenants(app)] == ["12", {"a": [None, True]}, "x"]
+    assert [tenant["extra"] for tenant in read_tenants(app)] == ["12", {"a": [None, True]}, "x"]
 
 
 def test_an_export_leaves_the_deleted_out(host: Flask) -> None:
@@ -505,7 +507,7 @@ def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> 
     documents = [{**empty, "metadata": {"a": "1"}}, {**empty, "metadata": {"new": "1"}}]
     with pytest.raises(ClickException, match="A tenant has got a new metadata key"), open_output(str(file)) as out:
         out.writelines(sheet.iter_rows(documents))
-    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("t.csv.gz", b"before")]
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("t.csv.gz", b"before")]
 
 
 def test_unwritable_file_is_reported(host: Flask, tmp_path: Path) -> None:

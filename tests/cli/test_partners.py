@@ -21,22 +21,27 @@ def run_json(app: Flask, *arguments: str) -> list[dict[str, Any]]:
 
 
 def test_a_partner_is_registered_and_changed(partner: Caller) -> None:
-    (made,) = run_json(partner.app, "register", partner.partner, "--name", "Acme", "--contact", "ops@acme.example")
-    assert (made["partner"], made["name"], made["contact"], made["status"]) == (
+    (document,) = run_json(partner.app, "register", partner.partner, "--name", "Acme", "--contact", "ops@acme.example")
+    assert (document["partner"], document["name"], document["contact"], document["status"]) == (
         partner.partner,
         "Acme",
         "ops@acme.example",
         "active",
     )
-    assert run_json(partner.app, "show", partner.partner) == [made]
+    assert run_json(partner.app, "show", partner.partner) == [document]
     (changed,) = run_json(partner.app, "update", partner.partner, "--name", "Acme Ltd")
-    assert changed == {**made, "name": "Acme Ltd", "version": made["version"] + 1, "updated_at": changed["updated_at"]}
+    assert changed == {
+        **document,
+        "name": "Acme Ltd",
+        "version": document["version"] + 1,
+        "updated_at": changed["updated_at"],
+    }
     assert [event["type"] for event in read_feed(partner)] == ["partner.updated", "partner.updated"]
 
 
 def test_quotas_and_plans_are_set_and_unset(partner: Caller) -> None:
-    (made,) = run_json(partner.app, "register", partner.partner, "--max-tenants", "2", "--allowed-plan", "pro")
-    assert (made["max_tenants"], made["allowed_plans"]) == (2, ["pro"])
+    (registered,) = run_json(partner.app, "register", partner.partner, "--max-tenants", "2", "--allowed-plan", "pro")
+    assert (registered["max_tenants"], registered["allowed_plans"]) == (2, ["pro"])
     (document,) = run_json(partner.app, "update", partner.partner, "--allowed-plan", "pro", "--allowed-plan", "free")
     assert (document["max_tenants"], document["allowed_plans"]) == (2, ["pro", "free"])
     (document,) = run_json(partner.app, "update", partner.partner, "--allow-no-plan", "--unset", "max-tenants")

@@ -38,12 +38,12 @@ def host(make_app: Make, clock: Clock) -> Flask:
 def delete(app: Flask, tenants: int) -> list[str]:
     """The ids of so many new tenants, deleted with a key each."""
     partner = Caller(app, "acme")
-    made = [partner.create(client_name=f"Number {number}")["tenant"] for number in range(tenants)]
-    for number, tenant in enumerate(made):
+    created = [partner.create(client_name=f"Number {number}")["tenant"] for number in range(tenants)]
+    for number, tenant in enumerate(created):
         keyed = {"Idempotency-Key": f"key-{number}"}
         assert partner("POST", f"/tenants/{tenant}/suspend", headers=keyed).status_code == 200
         assert partner("DELETE", f"/tenants/{tenant}").status_code == 200
-    return made
+    return created
 
 
 def storage_of(app: Flask) -> Any:

@@ -60,7 +60,7 @@ def test_settings_of_a_tenant_are_set_shown_and_rolled_back(partner: Caller) -> 
     assert (document["version"], document["effective"]["mail"]["daily"]) == (2, 100)
     history = settings(partner, "history", *mine, "--json")
     versions = [json.loads(line) for line in history.out.splitlines()]
-    assert [one["version"] for one in versions] == [2, 1]
+    assert [version["version"] for version in versions] == [2, 1]
     assert "hunter2" not in history.out
     assert settings(partner, "history", *mine, "--limit", "1").err == "There are more: --limit 0 lists them all.\n"
     document = whole(settings(partner, "rollback", "0", *mine, "--json"))

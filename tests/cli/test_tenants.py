@@ -38,11 +38,11 @@ def make(make_app: Make) -> Make:
     """Makes apps whose clock stands still and whose ids count."""
     numbers = itertools.count(1)
 
-    def made(mount: dict[str, Any] | None = None, **config: Any) -> Flask:
+    def make_fixed_app(mount: dict[str, Any] | None = None, **config: Any) -> Flask:
         fixed = {"clock": lambda: float(BEGIN), "new_id": lambda: f"00000000-0000-7000-8000-{next(numbers):012d}"}
         return make_app(mount={**fixed, **(mount or {})}, **{"PROVISIONING_LICENSE": VALID, **config})
 
-    return made
+    return make_fixed_app
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def tenants(app: Flask, *arguments: str, **options: Any) -> CommandResult:
 
 def create_tenant(app: Flask, name: str = "Example Corp", partner: str = "acme", **fields: str) -> dict[str, Any]:
     """A new tenant's document."""
-    given = {"client-name": name, "email": f"{name.lower().replace(' ', '.')}@example.com", **fields}
-    options = itertools.chain(*((f"--{option}", value) for option, value in given.items()))
+    required_options = {"client-name": name, "email": f"{name.lower().replace(' ', '.')}@example.com", **fields}
+    options = itertools.chain(*((f"--{option}", value) for option, value in required_options.items()))
     done = tenants(app, "create", "--partner", partner, *options, "--json")
     assert (done.status, done.err) == (0, "")
     document: dict[str, Any] = json.loads(done.out)
@@ -111,10 +111,10 @@ def test_create_shows_the_tenant(host: Flask) -> None:
 
 def test_json_is_the_document_that_the_api_shows(host: Flask) -> None:
     fields = {"phone-number": "+1234567890", "industry": "Bücher", "plan": "gold", "external-id": "x-1"}
-    made = create_tenant(host, "Größe 株式会社", email="a@example.com", **fields)
-    assert made == Caller(host, "acme")("GET", f"/tenants/{FIRST}").get_json()
-    assert made["industry"] == "Bücher"
-    assert json.loads(tenants(host, "show", FIRST, "--json").out) == made
+    document = create_tenant(host, "Größe 株式会社", email="a@example.com", **fields)
+    assert document == Caller(host, "acme")("GET", f"/tenants/{FIRST}").get_json()
+    assert document["industry"] == "Bücher"
+    assert json.loads(tenants(host, "show", FIRST, "--json").out) == document
 
 
 def test_event_names_the_operator(host: Flask) -> None:
@@ -214,10 +214,10 @@ def test_a_table_fits_the_terminal(host: Flask) -> None:
 
 
 def test_a_list_of_json_is_a_document_a_line(host: Flask) -> None:
-    made = [create_tenant(host, name) for name in "AB"]
+    documents = [create_tenant(host, name) for name in "AB"]
     done = tenants(host, "list", "--json")
     assert (done.status, done.err, done.out.count("\n")) == (0, "", 2)
-    assert [json.loads(line) for line in done.out.splitlines()] == made
+    assert [json.loads(line) for line in done.out.splitlines()] == documents
 
 
 @pytest.mark.parametrize(
@@ -346,11 +346,11 @@ def test_too_long_reason_is_reported(host: Flask) -> None:
 
 def test_purge_asks_for_confirmation(host: Flask) -> None:
     create_tenant(host, "Evil\x1b[2J", email="evil@example.com")
-    asked = f"Permanently remove Evil\\x1b[2J of acme ({FIRST})? [y/N]:"
-    for answer in ("n\n", ""):
-        done = tenants(host, "delete", FIRST, "--purge", input=answer)
+    question = f"Permanently remove Evil\\x1b[2J of acme ({FIRST})? [y/N]:"
+    for typed in ("n\n", ""):
+        done = tenants(host, "delete", FIRST, "--purge", input=typed)
         assert (done.status, "Aborted!" in done.err) == (1, True)
-        assert asked in done.err + done.out
+        assert question in done.err + done.out
     assert tenants(host, "show", FIRST).status == 0
     assert tenants(host, "delete", FIRST, "--purge", input="y\n").status == 0
     assert tenants(host, "show", FIRST).status == 1
@@ -379,7 +379,7 @@ def test_purge_with_yes_needs_no_confirmation(host: Flask) -> None:
 def test_without_a_valid_licence_only_creation_is_refused(make: Make, config: dict[str, Any], detail: str) -> None:
     licensed = make()
     create_tenant(licensed, "Gone")
-    made = create_tenant(licensed, "Stays")["tenant"]
+    tenant = create_tenant(licensed, "Stays")["tenant"]
     change_tenant(licensed, "delete", FIRST)
     app = make(**config)
     refused = CommandResult(
@@ -390,7 +390,7 @@ def test_without_a_valid_licence_only_creation_is_refused(make: Make, config: di
     assert run_command(app, *NEW) == refused
     assert tenants(app, "restore", FIRST) == refused
     for command in ("show", "suspend", "reactivate", "delete"):
-        assert tenants(app, command, made).status == 0
+        assert tenants(app, command, tenant).status == 0
 
 
 def test_the_licences_limit_is_kept(make: Make) -> None:

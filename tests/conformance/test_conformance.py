@@ -199,7 +199,11 @@ def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> No
 @slow
 def test_host_with_steps_conforms_with_a_settle_fixture(tmp_path: Path) -> None:
     write_steps_app(tmp_path)
-    (shown,) = (one.code for one in find_snippets("python", DOCS / "testing.md") if "provisioning_settle" in one.code)
+    (shown,) = (
+        snippet.code
+        for snippet in find_snippets("python", DOCS / "testing.md")
+        if "provisioning_settle" in snippet.code
+    )
     (tmp_path / "conftest.py").write_text(f"import pytest\n\n{shown}", encoding="utf-8")
     run = run_suite(tmp_path, "-k", "test_provisioning or test_lifecycle", app="steps_app:create_app")
     assert_suite_passes(run, 20)

@@ -117,7 +117,9 @@ def sign_token(app: Flask) -> str:
         return str(create_access_token("someone", additional_claims=claims))
 
 
-@pytest.mark.parametrize("snippet", [one for one in APPS if one.file != "oidc_app.py"], ids=lambda one: one.file)
+@pytest.mark.parametrize(
+    "snippet", [snippet for snippet in APPS if snippet.file != "oidc_app.py"], ids=lambda snippet: snippet.file
+)
 def test_an_app_of_the_guides_provisions_a_tenant(snippet: Snippet, make_app: Callable[[Snippet], Flask]) -> None:
     for module in re.findall(r"^from (flask_\w+) import", snippet.code, re.MULTILINE):
         pytest.importorskip(module)
@@ -143,8 +145,8 @@ def test_the_host_with_celery_runs_its_step_in_its_own_celery_app(
     monkeypatch.setenv("FLASK_PROVISIONING_ENGINE", "celery")
     monkeypatch.setenv("FLASK_CELERY__task_always_eager", "true")
     app = make_app(find_snippet("celery_host.py"))
-    made = provision(app, sign_token(app))
-    said = f"welcome, Example Corp {made.get_json()['tenant']}:provisioning:welcome:1\n"
+    tenant = provision(app, sign_token(app))
+    said = f"welcome, Example Corp {tenant.get_json()['tenant']}:provisioning:welcome:1\n"
     assert capsys.readouterr().out == said
     app.extensions["tenant_provisioning"]["provisioning"].engine.stop(10)
     app.extensions["celery"].close()
@@ -180,13 +182,13 @@ class Provider:
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    made = Provider()
-    thread = threading.Thread(target=made.server.serve_forever)
+    new_provider = Provider()
+    thread = threading.Thread(target=new_provider.server.serve_forever)
     thread.start()
-    yield made
-    made.server.shutdown()
+    yield new_provider
+    new_provider.server.shutdown()
     thread.join()
-    made.server.server_close()
+    new_provider.server.server_close()
 
 
 def test_oidc_example_enforces_the_documented_claims(
@@ -229,7 +231,7 @@ def test_the_other_python_blocks_of_a_page_run(page: Path, folder: Path) -> None
     app.config.update(make_config())
     other.config.update(make_config())
     db = f"sqlite:///{folder}/provisioning.sqlite3"
-    known: dict[str, Any] = {
+    names: dict[str, Any] = {
         "app": app,
         "context": SimpleNamespace(configure=lambda *_arguments, **_options: None),
         "csrf": CSRFProtect(),
@@ -237,7 +239,7 @@ def test_the_other_python_blocks_of_a_page_run(page: Path, folder: Path) -> None
         "provisioning": TenantProvisioning(other, db),
     }
     for snippet in PARTS[page]:
-        exec(compile("\n" * snippet.line + snippet.code, str(page), "exec"), known)
+        exec(compile("\n" * snippet.line + snippet.code, str(page), "exec"), names)
 
 
 def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> None:

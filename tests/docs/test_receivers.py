@@ -70,7 +70,9 @@ def cases(vector: Vector) -> list[Case]:
         {"signatures": f"{'v1a' if scheme == 'v1' else 'v1'},{signature}"},
         {"secret": {A: B.receiver, B: A.receiver, C: A.receiver}[vector]},
     ]
-    return [case(vector, True, **one) for one in genuine] + [case(vector, False, **one) for one in refused]
+    return [case(vector, True, **changes) for changes in genuine] + [
+        case(vector, False, **changes) for changes in refused
+    ]
 
 
 class Receiver(NamedTuple):
@@ -93,7 +95,7 @@ class Receiver(NamedTuple):
         if shutil.which(self.commands[0][0]) is None:
             pytest.skip(f"{self.commands[0][0]} is not installed")
         self.write(folder)
-        text = "".join(f"{one.line}\n" for one in told)
+        text = "".join(f"{case.line}\n" for case in told)
         for command in self.commands:
             result = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
             assert result.returncode == 0, result.stderr
@@ -113,29 +115,29 @@ COMPILED = [
 
 @pytest.mark.parametrize(
     "receiver",
-    [*SCRIPTS, *(pytest.param(one, marks=pytest.mark.slow) for one in COMPILED)],
+    [*SCRIPTS, *(pytest.param(language, marks=pytest.mark.slow) for language in COMPILED)],
     ids=lambda receiver: receiver.language,
 )
 def test_receiver_accepts_genuine_webhooks_only(receiver: Receiver, tmp_path: Path) -> None:
-    told = [one for vector in VECTORS for one in cases(vector)]
+    told = [case for vector in VECTORS for case in cases(vector)]
     said = receiver.answers(tmp_path, told)
-    assert [(one, word) for one, word in zip(told, said, strict=True) if (word == "genuine") != one.genuine] == []
+    assert [(case, word) for case, word in zip(told, said, strict=True) if (word == "genuine") != case.genuine] == []
 
 
 @pytest.fixture
 def page() -> dict[str, Any]:
     """The names that the page's Python blocks define, in an app of its own."""
     app = Flask("receiver")
-    known: dict[str, Any] = {"app": app}
+    names: dict[str, Any] = {"app": app}
     for snippet in find_snippets("python", PAGE):
-        exec(compile(snippet.code, str(PAGE), "exec"), known)
-    return known
+        exec(compile(snippet.code, str(PAGE), "exec"), names)
+    return names
 
 
 @pytest.mark.parametrize("vector", [A, B], ids=str)
 def test_plain_python_receiver_accepts_genuine_webhooks_only(vector: Vector, page: dict[str, Any]) -> None:
     told = cases(vector)
-    assert [one for one in told if page["is_genuine"](*one[:-1]) != one.genuine] == []
+    assert [case for case in told if page["is_genuine"](*case[:-1]) != case.genuine] == []
 
 
 def test_the_receiver_in_flask_answers_204_or_says_why_not(

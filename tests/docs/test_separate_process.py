@@ -89,11 +89,11 @@ def test_a_host_on_sqlalchemy_1_4_serves_the_api_of_another_process(processes: P
     assert before["sqlalchemy"].startswith("1.4.")
     assert before["workspaces"] == []
 
-    made = send_request(processes.host, "POST", f"{PREFIX}/tenants", token, EXAMPLE)
-    assert made.status == 201, made
-    location = made.headers["Location"]
-    assert location == f"{PREFIX}/tenants/{made.json()['tenant']}"
-    assert send_request(processes.host, "GET", location, token).json() == made.json()
+    created = send_request(processes.host, "POST", f"{PREFIX}/tenants", token, EXAMPLE)
+    assert created.status == 201, created
+    location = created.headers["Location"]
+    assert location == f"{PREFIX}/tenants/{created.json()['tenant']}"
+    assert send_request(processes.host, "GET", location, token).json() == created.json()
     assert send_request(processes.host, "GET", "/", "").json()["workspaces"] == [EXAMPLE["client_name"]]
 
     rows = b"".join(

@@ -57,9 +57,11 @@ class Run(NamedTuple):
 def main() -> int:
     """Fuzz, and say what was found; 1 where something was."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    asked = _parse_arguments()
-    print(f"seed {asked.seed}, {asked.examples} examples an operation and phase", flush=True)
-    by_database = [[Run(name, role, asked.seed, asked.examples) for role in asked.role] for name in asked.database]
+    arguments = _parse_arguments()
+    print(f"seed {arguments.seed}, {arguments.examples} examples an operation and phase", flush=True)
+    by_database = [
+        [Run(name, role, arguments.seed, arguments.examples) for role in arguments.role] for name in arguments.database
+    ]
     with ThreadPoolExecutor(len(by_database)) as pool:
         wrong = [run for runs in pool.map(_expand_runs, by_database) for run in runs]
     for run in wrong:
@@ -107,7 +109,9 @@ def _fuzz(run: Run, quickstart: Quickstart, folder: Path) -> tuple[bool, str]:
     lines = [done.stdout.strip() for done in rounds if done.returncode or done is rounds[0]]
     lines += [f"further stateful rounds: {WALKS}, without a failure: {sum(not done.returncode for done in rounds[1:])}"]
     lines += [reached.table(document, answered), *reached.count_exemptions(folder / TALLY)]
-    lines += [f"never seen: {one}" for one in missed] + [f"a worker tripped over bulk job {one}" for one in tripped]
+    lines += [f"never seen: {operation}" for operation in missed] + [
+        f"a worker tripped over bulk job {job}" for job in tripped
+    ]
     passed = not missed and not tripped and not any(done.returncode for done in rounds)
     return passed, "\n".join(lines)
 
@@ -123,7 +127,7 @@ def _prepare(quickstart: Quickstart, document: dict[str, Any], folder: Path) -> 
 
 def _schemathesis(run: Run, quickstart: Quickstart, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """The first round goes through every phase, each later one through the stateful one, from a seed of its own."""
-    known = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
+    environment = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION.name]
     command += ["run", "openapi.json", "--url", quickstart.base, "--no-color", "--seed", str(run.seed + number)]
     command += ["--report", "ndjson", "--report-ndjson-path", f"{number}.ndjson"]
@@ -131,7 +135,7 @@ def _schemathesis(run: Run, quickstart: Quickstart, folder: Path, number: int) -
     return subprocess.run(
         command,
         cwd=folder,
-        env=silence_warnings({**os.environ, **known}),
+        env=silence_warnings({**os.environ, **environment}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -138,4 +138,6 @@ EXCEPTIONS = (
 
 def find_exemption(failure: str, sent: Exchange) -> str | None:
     """The name of the exception that covers this failure."""
-    return next((one.name for one in EXCEPTIONS if one.failure == failure and one.holds(sent)), None)
+    return next(
+        (exception.name for exception in EXCEPTIONS if exception.failure == failure and exception.holds(sent)), None
+    )

@@ -78,17 +78,19 @@ def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
         port = demo.free_port()
         with demo.server(port, environment):
             stranger = demo.token("partner-admin", "globex", environment)
-            made = Quickstart(port, demo.token(role, "acme", environment), stranger, {})
+            quickstart = Quickstart(port, demo.token(role, "acme", environment), stranger, {})
             if role == "provisioning-admin":
-                made.ask("PUT /partners/initech", 201, {})
-            made.ids["tenants"] = list(_create_tenants(made))
-            made.ids["webhooks"] = [_endpoint(made) for _ in range(_ENDPOINTS)]
-            made.ids["doomed"] = [_endpoint(made) for _ in range(_DOOMED)]
-            made.ids["deliveries"] = [_delivery(made, webhook) for webhook in made.ids["webhooks"]]
-            made.ids["jobs"] = list(_wait_for_jobs(made, [_job(made, number) for number in range(_JOBS)]))
-            made.ids["cancelled"] = [_create_cancelled_job(made) for _ in range(_CANCELLED)]
-            made.ids["resumable"] = [_create_cancelled_job(made) for _ in range(_CANCELLED)]
-            yield made
+                quickstart.ask("PUT /partners/initech", 201, {})
+            quickstart.ids["tenants"] = list(_create_tenants(quickstart))
+            quickstart.ids["webhooks"] = [_endpoint(quickstart) for _ in range(_ENDPOINTS)]
+            quickstart.ids["doomed"] = [_endpoint(quickstart) for _ in range(_DOOMED)]
+            quickstart.ids["deliveries"] = [_delivery(quickstart, webhook) for webhook in quickstart.ids["webhooks"]]
+            quickstart.ids["jobs"] = list(
+                _wait_for_jobs(quickstart, [_job(quickstart, number) for number in range(_JOBS)])
+            )
+            quickstart.ids["cancelled"] = [_create_cancelled_job(quickstart) for _ in range(_CANCELLED)]
+            quickstart.ids["resumable"] = [_create_cancelled_job(quickstart) for _ in range(_CANCELLED)]
+            yield quickstart
 
 
 @contextlib.contextmanager
@@ -135,7 +137,7 @@ def _delivery(quickstart: Quickstart, webhook: str) -> str:
 
 def _job(quickstart: Quickstart, number: int) -> str:
     """Upload three rows with one invalid row; return the job's id."""
-    good = [{"client_name": "Bulk", "email": f"bulk-{number}-{one}@example.com"} for one in (1, 2)]
+    good = [{"client_name": "Bulk", "email": f"bulk-{number}-{row}@example.com"} for row in (1, 2)]
     return str(quickstart.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
 
 

@@ -17,9 +17,9 @@ SECONDS = 120
 
 def main(folder: str, command: Sequence[str] = (sys.executable, "-m", "pip_audit")) -> int:
     """Print the advisories about the packages in `folder`. Return 1 where there are any."""
-    asked = [*command, "--path", folder, "--format", "json", "--progress-spinner", "off"]
+    command_line = [*command, "--path", folder, "--format", "json", "--progress-spinner", "off"]
     try:
-        result = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS)
+        result = subprocess.run(command_line, capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"left out: advisories cannot be asked for here ({type(error).__name__})")
         return 0

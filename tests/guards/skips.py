@@ -31,7 +31,7 @@ KNOWN = {
 
 def is_known(reason: str) -> bool:
     """Return whether a test may be skipped for this reason."""
-    return any(re.match(known, reason.removeprefix("Skipped: ")) for known in KNOWN)
+    return any(re.match(pattern, reason.removeprefix("Skipped: ")) for pattern in KNOWN)
 
 
 def pytest_configure(config: pytest.Config) -> None:

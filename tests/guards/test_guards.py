@@ -54,7 +54,7 @@ def test_tracked_files_hold_nothing_hidden_and_no_secret(capsys: pytest.CaptureF
         "\u3164",
         "\ue000",
     ],
-    ids=lambda one: f"U+{ord(one):04X}",
+    ids=lambda character: f"U+{ord(character):04X}",
 )
 def test_a_character_that_is_not_seen_is_found_with_its_line(tmp_path: Path, character: str) -> None:
     (finding,) = check(tmp_path, "a.py", f"first\nsecond {character} line\n")

@@ -97,13 +97,15 @@ def test_constructor_with_an_app_mounts_the_api(app: Flask, url: str) -> None:
 def kept(request: pytest.FixtureRequest, app: Flask, database_url: str) -> Iterator[Engine]:
     """The database of a mount that was given it in each possible way, as the host itself opens it."""
     engine = create_engine(database_url)
-    given: Any = {"URL as text": database_url, "URL": make_url(database_url), "Engine": engine}.get(request.param)
+    database_argument: Any = {"URL as text": database_url, "URL": make_url(database_url), "Engine": engine}.get(
+        request.param
+    )
     if request.param == "configured URL":
         app.config["PROVISIONING_DATABASE_URL"] = database_url
     if request.param == "Flask-SQLAlchemy":
         app.config["SQLALCHEMY_DATABASE_URI"] = database_url
-        given = SQLAlchemy(app)
-    TenantProvisioning().init_app(app, given)
+        database_argument = SQLAlchemy(app)
+    TenantProvisioning().init_app(app, database_argument)
     yield engine
     engine.dispose()
 
@@ -257,8 +259,8 @@ def test_two_mounts_have_tables_of_their_own(twice: Flask) -> None:
 
 def test_two_mounts_speak_of_their_own_addresses(twice: Flask) -> None:
     partner = Caller(twice)
-    made = call_url(partner, "POST", "/eu/tenants", json=EXAMPLE)
-    assert made.headers["Location"] == f"/eu/tenants/{made.get_json()['tenant']}"
+    created = call_url(partner, "POST", "/eu/tenants", json=EXAMPLE)
+    assert created.headers["Location"] == f"/eu/tenants/{created.get_json()['tenant']}"
     refused = check_problem(call_url(partner, "GET", "/eu/nowhere"), code="not-found")
     assert (refused["type"], refused["instance"]) == ("/eu/problems/not-found", "/eu/nowhere")
 
@@ -341,9 +343,9 @@ def behind(app: Flask, outside: str, method: str, path: str, **options: Any) -> 
 
 
 def test_location_leads_to_the_tenant(app: Flask, outside: str, base: str) -> None:
-    made = behind(app, outside, "POST", f"{base}/tenants", json=EXAMPLE)
-    assert made.headers["Location"] == f"{base}/tenants/{made.get_json()['tenant']}"
-    assert behind(app, outside, "GET", made.headers["Location"]).get_json() == made.get_json()
+    created = behind(app, outside, "POST", f"{base}/tenants", json=EXAMPLE)
+    assert created.headers["Location"] == f"{base}/tenants/{created.get_json()['tenant']}"
+    assert behind(app, outside, "GET", created.headers["Location"]).get_json() == created.get_json()
 
 
 def test_link_leads_to_the_next_page(app: Flask, outside: str, base: str) -> None:
@@ -375,9 +377,9 @@ def test_the_type_of_a_problem_may_be_kept_elsewhere(app: Flask, url: str) -> No
 @pytest.fixture(scope="module")
 def partner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     """A partner of a host with the API mounted."""
-    made = make_host(f"sqlite:///{tmp_path_factory.mktemp('extension')}/provisioning.sqlite3")
-    yield Caller(made)
-    close(made)
+    new_app = make_host(f"sqlite:///{tmp_path_factory.mktemp('extension')}/provisioning.sqlite3")
+    yield Caller(new_app)
+    close(new_app)
 
 
 @pytest.mark.parametrize("path", ["/tenants", "/nowhere", "/openapi.json"])
@@ -389,9 +391,9 @@ def test_a_request_id_is_echoed(partner: Caller, path: str, sent: str) -> None:
 @pytest.mark.parametrize("sent", [None, "", "a b", "a\tb", "x" * 129, "a,b", "é", "{}", "<script>"])
 def test_missing_or_invalid_request_id_is_replaced(partner: Caller, sent: str | None) -> None:
     headers = {} if sent is None else {"X-Request-ID": sent}
-    made = [partner("GET", "/tenants", headers=headers).headers["X-Request-ID"] for _ in range(2)]
-    assert [name for name in made if not re.fullmatch("[0-9a-f]{32}", name)] == []
-    assert made[0] != made[1]
+    request_ids = [partner("GET", "/tenants", headers=headers).headers["X-Request-ID"] for _ in range(2)]
+    assert [name for name in request_ids if not re.fullmatch("[0-9a-f]{32}", name)] == []
+    assert request_ids[0] != request_ids[1]
 
 
 @pytest.mark.parametrize("path", ["/tenants", "/nowhere", "/openapi.json", "/docs", "/problems"])
@@ -750,16 +752,16 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
 
 
 @pytest.mark.parametrize(
-    ("module", "known"),
+    ("module", "loaded"),
     [
         ("flask_tenant_provisioning", {"flask_tenant_provisioning"}),
         ("flask_tenant_provisioning.cli", {"flask_tenant_provisioning", "click"}),
     ],
 )
-def test_importing_the_package_loads_no_flask(module: str, known: set[str]) -> None:
+def test_importing_the_package_loads_no_flask(module: str, loaded: set[str]) -> None:
     command = [sys.executable, "-c", LOOK.format(module=module)]
     came = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert {name for name in came if name not in sys.stdlib_module_names} == known
+    assert {name for name in came if name not in sys.stdlib_module_names} == loaded
 
 
 def test_every_public_name_can_be_imported_and_is_listed() -> None:

@@ -45,7 +45,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def one(name: str) -> Kind:
+def kind(name: str) -> Kind:
     """Each kind of host."""
     return load_kind(name)
 
@@ -62,29 +62,29 @@ def list_failed(outcomes: Mapping[str, Outcome]) -> set[str]:
     return {test for test, outcome in outcomes.items() if outcome.failed}
 
 
-def harmful(one: Kind) -> set[str]:
+def harmful(kind: Kind) -> set[str]:
     """Return the causes in this host that break something with the installed releases."""
-    return {*one.causes} - {*one.unseen}
+    return {*kind.causes} - {*kind.unseen}
 
 
 def test_isolated_the_whole_contract_holds_and_doctor_is_content(
-    one: Kind, mounted: Mount, tmp_path: Path, database_url: str
+    kind: Kind, mounted: Mount, tmp_path: Path, database_url: str
 ) -> None:
-    app = mounted(one, "isolated", tmp_path, database_url)
-    assert list_failed(check_contract(app, one.root)) == set()
+    app = mounted(kind, "isolated", tmp_path, database_url)
+    assert list_failed(check_contract(app, kind.root)) == set()
     assert find_causes(app) == set()
 
 
 def test_blueprint_failures_match_the_doctor_report(
-    one: Kind, mounted: Mount, tmp_path: Path, database_url: str
+    kind: Kind, mounted: Mount, tmp_path: Path, database_url: str
 ) -> None:
     folders = tmp_path / "isolated", tmp_path / "blueprint"
     for folder in folders:
         folder.mkdir()
-    well = check_contract(mounted(one, "isolated", folders[0], database_url), one.root)
-    app = mounted(one, "blueprint", folders[1], database_url)
-    assert list_failed(check_contract(app, one.root)) == expect_failures(well, harmful(one))
-    assert find_causes(app) == {*one.causes}
+    well = check_contract(mounted(kind, "isolated", folders[0], database_url), kind.root)
+    app = mounted(kind, "blueprint", folders[1], database_url)
+    assert list_failed(check_contract(app, kind.root)) == expect_failures(well, harmful(kind))
+    assert find_causes(app) == {*kind.causes}
 
 
 def test_each_cause_has_a_host() -> None:
@@ -94,13 +94,13 @@ def test_each_cause_has_a_host() -> None:
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])
-def test_the_hosts_own_pages_are_as_before(one: Kind, mounted: Mount, tmp_path: Path, how: str) -> None:
+def test_the_hosts_own_pages_are_as_before(kind: Kind, mounted: Mount, tmp_path: Path, how: str) -> None:
     folders = tmp_path / "before", tmp_path / "after"
     for folder in folders:
         folder.mkdir()
-    app = mounted(one, how, folders[1], f"sqlite:///{tmp_path}/provisioning.sqlite3")
-    check_contract(app, one.root)
-    assert one.answers(app) == one.answers(one.alone(folders[0]))
+    app = mounted(kind, how, folders[1], f"sqlite:///{tmp_path}/provisioning.sqlite3")
+    check_contract(app, kind.root)
+    assert kind.answers(app) == kind.answers(kind.alone(folders[0]))
 
 
 #: Of the thousand tests of the suite for hosts, those that show what a host can come between: who calls, bodies,
@@ -117,10 +117,10 @@ from tests.support.host_kinds.kinds import load_kind
 
 
 def create_app():
-    one = load_kind({name!r})
-    app = one.build(Path())
-    TenantProvisioning(mount={how!r}).init_app(app, one.database(app) or "sqlite:///provisioning.sqlite3")
-    one.wrap(app)
+    kind = load_kind({name!r})
+    app = kind.build(Path())
+    TenantProvisioning(mount={how!r}).init_app(app, kind.database(app) or "sqlite:///provisioning.sqlite3")
+    kind.wrap(app)
     return app
 """
 

@@ -349,12 +349,12 @@ def test_the_jwt_manager_that_comes_changes_nothing_else(url: str, aspect: str) 
 
 
 def test_a_host_that_decodes_tokens_itself_keeps_its_own_answer(url: str) -> None:
-    def answer(app: Flask) -> TestResponse:
+    def request_page(app: Flask) -> TestResponse:
         app.register_error_handler(pyjwt.PyJWTError, lambda _error: ("the host's own answer", 401))
         app.add_url_rule("/", view_func=lambda: pyjwt.decode("no token", "key", algorithms=["HS256"]))
         return app.test_client().get("/")
 
-    assert heard(answer(mount(plain_host(), url))) == heard(answer(plain_host()))
+    assert heard(request_page(mount(plain_host(), url))) == heard(request_page(plain_host()))
 
 
 # The host's own routes answer to the letter as before
@@ -422,13 +422,13 @@ def test_the_host_answers_as_before(mounted: Flask, mode: dict[str, Any], method
     ids=["good", "stranger", "revoked", "expired", "refresh"],
 )
 def test_the_host_judges_tokens_as_before(mounted: Flask, mode: dict[str, Any], claims: dict[str, Any]) -> None:
-    def answer(app: Flask) -> TestResponse:
+    def request_private_page(app: Flask) -> TestResponse:
         expires = timedelta(hours=-1 if claims.get("expired") else 1)
         with app.app_context():
             token = create_access_token(claims.get("sub", "someone"), additional_claims=claims, expires_delta=expires)
         return app.test_client().get("/private", headers={"Authorization": f"Bearer {token}"})
 
-    assert heard(answer(mounted)) == heard(answer(build(**mode)))
+    assert heard(request_private_page(mounted)) == heard(request_private_page(build(**mode)))
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic dTpw"])
@@ -695,7 +695,7 @@ def call_hooked_host(url: str, hook: Callable[[], Any], **config: Any) -> TestRe
 def own_answer(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """A hook that answers itself, in each way in which Flask lets it."""
 
-    def answer() -> Any:
+    def respond() -> Any:
         own = make_response("<h1>Closed on Sundays</h1>", 429, {"Retry-After": "3600"})
         if request.param == "returned":
             return own
@@ -703,7 +703,7 @@ def own_answer(request: pytest.FixtureRequest) -> Callable[[], Any]:
             abort(own)
         raise TooManyRequests(response=own)
 
-    return answer
+    return respond
 
 
 @pytest.mark.blueprint("no hook of the host's runs for an isolated mount")

@@ -68,8 +68,8 @@ def test_host_hooks_do_not_run_for_the_api(host: IsolatedHost) -> None:
     wild(host.app, told)
     partner = host.open()
     told.clear()
-    made = partner.create()["tenant"]
-    assert partner("GET", f"/tenants/{made}").status_code == 200
+    tenant = partner.create()["tenant"]
+    assert partner("GET", f"/tenants/{tenant}").status_code == 200
     check_problem(partner("GET", "/nowhere"), status=404)
     check_problem(partner("DELETE", "/tenants"), status=405)
     check_problem(partner("POST", "/tenants", data=b"{", content_type="application/json"), status=400)

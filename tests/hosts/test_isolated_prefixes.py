@@ -39,8 +39,8 @@ def test_longer_prefix_wins(make: Make, inner: str, outer: str, order: tuple[str
         prefix, how = mounts[name]
         host.mount_another(name, url_prefix=prefix, mount=how)
     partner = Caller(host.app)
-    made = call_url(partner, "POST", "/api/eu/tenants", json=EXAMPLE)
-    assert made.headers["Location"] == f"/api/eu/tenants/{made.get_json()['tenant']}"
+    created = call_url(partner, "POST", "/api/eu/tenants", json=EXAMPLE)
+    assert created.headers["Location"] == f"/api/eu/tenants/{created.get_json()['tenant']}"
     assert call_url(partner, "GET", "/api/tenants").get_json() == {"items": [], "next": None}
     for path, prefix in (("/api/eu/x", "/api/eu"), ("/api/europe", "/api"), ("/api/us/x", "/api"), ("/api", "/api")):
         document = check_problem(call_url(partner, "GET", path), code="not-found")
@@ -95,10 +95,10 @@ def test_addresses_are_those_that_the_caller_sees(make: Make, how: str) -> None:
     outside = Client(DispatcherMiddleware(Flask("other"), {"/shop": host.app}))
     headers = {"Authorization": f"Bearer {token}"}
     for number in range(2):
-        made: TestResponse = outside.post(
+        created: TestResponse = outside.post(
             f"/shop{PREFIX}/tenants", json={**EXAMPLE, "email": f"{number}@example.com"}, headers=headers
         )
-    assert made.headers["Location"] == f"/shop{PREFIX}/tenants/{made.get_json()['tenant']}"
+    assert created.headers["Location"] == f"/shop{PREFIX}/tenants/{created.get_json()['tenant']}"
     page = outside.get(f"/shop{PREFIX}/tenants?limit=1", headers=headers)
     assert page.headers["Link"].startswith(f"</shop{PREFIX}/tenants?")
     document = outside.get(f"/shop{PREFIX}/nowhere").get_json()

@@ -39,11 +39,11 @@ def test_host_without_jwt_manager_gets_no_manager(host: IsolatedHost) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(host: IsolatedHost, when: str) -> None:
-    asked: list[tuple[str, bool]] = []
+    calls: list[tuple[str, bool]] = []
 
     def asks(what: str, response: Any) -> Callable[..., Any]:
         def ask(_header: dict[str, Any], _claims: dict[str, Any]) -> Any:
-            asked.append((what, current_app == host.app))
+            calls.append((what, current_app == host.app))
             return response
 
         return ask
@@ -61,10 +61,10 @@ def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(ho
     if when == "after":
         bring()
     assert partner("GET", "/tenants").status_code == 200
-    assert {*asked} == {("key", True), ("blocklist", True), ("claims", True)}
-    asked.clear()
+    assert {*calls} == {("key", True), ("blocklist", True), ("claims", True)}
+    calls.clear()
     assert partner("GET", "/tenants").status_code == 200
-    assert asked == [("key", True), ("blocklist", True), ("claims", True)]
+    assert calls == [("key", True), ("blocklist", True), ("claims", True)]
 
 
 def test_a_manager_that_takes_the_place_of_another_is_asked(host: IsolatedHost) -> None:

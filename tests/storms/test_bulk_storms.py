@@ -81,20 +81,20 @@ def require_exact(bulk: Bulk, job: Job, count: int) -> None:
     assert (job.state, job.rows) == ("partial", count)
     assert (job.succeeded, job.failed, job.unchanged) == (count - 2 * bad, 2 * bad, 0)
     results = bulk.results(job)
-    assert [one.row for one in results] == list(range(1, count + 1))
-    assert Counter(one.status for one in results) == {201: count - 2 * bad, 400: bad, 409: bad}
-    made = {one.tenant for one in results if one.state == "succeeded"}
+    assert [result.row for result in results] == list(range(1, count + 1))
+    assert Counter(result.status for result in results) == {201: count - 2 * bad, 400: bad, 409: bad}
+    created = {result.tenant for result in results if result.state == "succeeded"}
     with bulk.mount.storage.engine.connect() as connection:
         tenants, events = bulk.mount.storage.table("tenants").c, bulk.mount.storage.table("events").c
         told = select(events.tenant_id).where(events.type == "tenant.created")
         there = [id for (id,) in connection.execute(select(tenants.id))]
-        assert len(there) == len(made)
-        assert set(there) == made
-        assert sorted(id for (id,) in connection.execute(told)) == sorted(filter(None, made))
+        assert len(there) == len(created)
+        assert set(there) == created
+        assert sorted(id for (id,) in connection.execute(told)) == sorted(filter(None, created))
         ended = select(func.count()).where(events.type == "bulk_job.finished")
         assert connection.scalar(ended) == 1
     (counter,) = fetch_rows(bulk.app, "usage", partner_id=bulk.partner.partner)
-    assert (counter["tenants"], counter["reserved"]) == (len(made), 0)
+    assert (counter["tenants"], counter["reserved"]) == (len(created), 0)
 
 
 def test_workers_that_are_killed_do_every_row_once(
@@ -115,14 +115,14 @@ def test_workers_that_are_killed_do_every_row_once(
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     try:
-        made = Cluster()
+        new_cluster = Cluster()
     except RuntimeError as error:
         pytest.skip(f"PostgreSQL: not found ({error})")
-    engine = create_engine(made.url)
+    engine = create_engine(new_cluster.url)
     upgrade(engine, "provisioning_")
     engine.dispose()
-    yield made
-    made.stop("immediate")
+    yield new_cluster
+    new_cluster.stop("immediate")
 
 
 def test_rows_take_effect_once_if_postgresql_restarts(

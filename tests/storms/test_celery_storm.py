@@ -66,15 +66,15 @@ def storm(
 
 
 def _weather(partner: Caller, engine: Engine, workers: Workers, part: Broker) -> Aftermath:
-    begun, lost, made = time.monotonic(), 0, []
+    begun, lost, tenants = time.monotonic(), 0, []
     for number in range(KILLS):
-        made += [partner.create()["tenant"] for _ in range(TENANTS // KILLS)]
+        tenants += [partner.create()["tenant"] for _ in range(TENANTS // KILLS)]
         if number == KILLS // 2:
             lost = brokers.discard_messages(part)
         _kill(engine, workers, number % 2 == 0)
     killed = time.monotonic()
     assert wait_for(lambda: _count(engine, "tenants WHERE status = 'active'") == TENANTS, LAST), workers.output()
-    aftermath = _aftermath(engine, made, lost)
+    aftermath = _aftermath(engine, tenants, lost)
     _report(part, aftermath, killed - begun, time.monotonic() - killed)
     return aftermath
 
@@ -104,7 +104,7 @@ def _count(engine: Engine, what: str) -> int:
         return int(connection.scalar(text(f"SELECT count(*) FROM provisioning_{what}")) or 0)
 
 
-def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
+def _aftermath(engine: Engine, tenants: list[str], lost: int) -> Aftermath:
     with engine.connect() as connection:
 
         def column(sql: str) -> list[str]:
@@ -113,7 +113,7 @@ def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
         return Aftermath(
             tenants=Counter(column("SELECT status FROM provisioning_tenants")),
             steps=Counter(column("SELECT state FROM provisioning_steps")),
-            expected={f"{tenant}:provisioning:{step}:1" for tenant in made for step in STEPS},
+            expected={f"{tenant}:provisioning:{step}:1" for tenant in tenants for step in STEPS},
             effects=column("SELECT key FROM effects"),
             executions=Counter(column("SELECT key FROM executions")),
             provisioned=Counter(column("SELECT tenant_id FROM provisioning_events WHERE type = 'tenant.provisioned'")),

@@ -82,9 +82,9 @@ def make_file_app(file: Path) -> Iterator[Callable[..., Flask]]:
 @pytest.fixture
 def wire(empty_postgresql_database: str) -> Iterator[Wire]:
     """A wire that can be cut, to a PostgreSQL schema of this test's own."""
-    made = Wire(make_url(empty_postgresql_database))
-    yield made
-    made.close()
+    new_wire = Wire(make_url(empty_postgresql_database))
+    yield new_wire
+    new_wire.close()
 
 
 @pytest.fixture

@@ -30,11 +30,11 @@ THREADS = 4
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     try:
-        made = Cluster()
+        new_cluster = Cluster()
     except RuntimeError as error:
         pytest.skip(f"PostgreSQL: not found ({error})")
-    yield made
-    made.stop("immediate")
+    yield new_cluster
+    new_cluster.stop("immediate")
 
 
 @pytest.fixture(params=["ours", "the host's"])

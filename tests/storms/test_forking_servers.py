@@ -103,15 +103,15 @@ def call(address: Address, number: int) -> Counter[str]:
     partner, prefix = PARTNERS[number % 2], PREFIXES[number // 2 % 2]
     token, chance = signed_token(partner), random.Random(number)
     outcomes: Counter[str] = Counter()
-    made: list[str] = []
+    tenants: list[str] = []
     for turn in range(CALLS // CLIENTS):
-        if not made or chance.random() < 0.4:
+        if not tenants or chance.random() < 0.4:
             body = {"client_name": partner, "email": f"{partner}-{number}-{turn}@example.com"}
             reply = send_request(address, "POST", f"{prefix}/tenants", token, body)
             right = reply.status == 201 and json.loads(reply.body)["client_name"] == partner
-            made += [json.loads(reply.body)["tenant"]] if right else []
+            tenants += [json.loads(reply.body)["tenant"]] if right else []
         elif chance.random() < 0.5:
-            tenant = chance.choice(made)
+            tenant = chance.choice(tenants)
             reply = send_request(address, "GET", f"{prefix}/tenants/{tenant}", token)
             right = reply.status == 200 and json.loads(reply.body)["tenant"] == tenant
         else:

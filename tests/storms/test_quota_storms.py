@@ -71,15 +71,15 @@ def test_a_limit_is_exact_in_three_processes(addresses: list[Address], begins: s
     replies = run_concurrently(THREADS, send)
     statuses = Counter(reply.status for reply in replies)
     jobs = [wait_for_job(addresses[0], token, reply.json()["job"]) for reply in replies if reply.status == 202]
-    made = statuses[201] + sum(job["succeeded"] for job in jobs)
+    count = statuses[201] + sum(job["succeeded"] for job in jobs)
     assert statuses[202] == len(jobs) == THREADS // 5
     assert statuses[201] + statuses[403] == THREADS - len(jobs)
     listed = send_request(addresses[0], "GET", f"{PREFIX}/tenants", token).json()["items"]
-    assert len(listed) == made
-    assert made == LIMIT if begins == "before" else LIMIT <= made <= LIMIT + 5
+    assert len(listed) == count
+    assert count == LIMIT if begins == "before" else LIMIT <= count <= LIMIT + 5
     reply = send_request(addresses[1], "POST", f"{PREFIX}/tenants", token, make_tenant(0))
     assert (reply.status, reply.json()["code"], reply.json()["limit"]) == (403, "quota-exceeded", LIMIT)
-    for tenant in listed[: made - LIMIT + 1]:
+    for tenant in listed[: count - LIMIT + 1]:
         assert send_request(addresses[2], "DELETE", f"{PREFIX}/tenants/{tenant['tenant']}", token).status == 200
     assert send_request(addresses[1], "POST", f"{PREFIX}/tenants", token, make_tenant(-1)).status == 201
     assert send_request(addresses[0], "POST", f"{PREFIX}/tenants", token, make_tenant(-2)).status == 403

@@ -85,11 +85,11 @@ def test_concurrent_patches_without_an_etag_all_apply(app: Flask, partner: Calle
 def test_concurrent_writes_with_one_etag_have_one_winner(
     app: Flask, partner: Caller, method: str, suffix: str, statuses: dict[int, int]
 ) -> None:
-    made, admin = partner.create(), partner.with_roles("provisioning-admin")
-    path = f"{TENANTS}/{made['tenant']}{suffix}"
+    tenant, admin = partner.create(), partner.with_roles("provisioning-admin")
+    path = f"{TENANTS}/{tenant['tenant']}{suffix}"
 
     def write(number: int) -> Reply:
-        body = {"client_name": f"Number {number}", "email": made["email"]} if method == "PUT" else None
+        body = {"client_name": f"Number {number}", "email": tenant["email"]} if method == "PUT" else None
         return send_request(address, method, path, admin.token, body, **{"If-Match": '"1"'})
 
     with serve(app) as address:

@@ -29,9 +29,9 @@ def workers(database: str, database_url: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(os.environ, "STORM_URL", database_url)
     stepping_host.prepare(database_url)
     stepping_host.create_app()
-    made = Workers(stepping_host.__name__, WORKERS[database], tmp_path)
-    yield made
-    made.stop()
+    new_workers = Workers(stepping_host.__name__, WORKERS[database], tmp_path)
+    yield new_workers
+    new_workers.stop()
 
 
 def test_each_step_takes_effect_once_if_workers_are_killed(
@@ -46,9 +46,9 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
             wanted = select(func.count()).where(unfinished.c.status != "active")
             return int(connection.execute(wanted).scalar_one())
 
-    made = [partner.create()["tenant"] for _ in range(TENANTS // 2)]
+    tenants = [partner.create()["tenant"] for _ in range(TENANTS // 2)]
     for kill in range(KILLS):
-        made += [partner.create()["tenant"] for _ in range(TENANTS // 2 // KILLS)]
+        tenants += [partner.create()["tenant"] for _ in range(TENANTS // 2 // KILLS)]
         time.sleep(random.uniform(0.2, 1.0) if kill else 3)
         workers.kill_one()
     while left() and time.monotonic() - begun < PATIENCE:
@@ -65,7 +65,7 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
         effects = connection.execute(select(stepping_host.effects)).all()
         executions = connection.execute(select(func.count()).select_from(stepping_host.runs)).scalar_one()
     assert sorted(key for key, _ in effects) == sorted(
-        f"{tenant}:provisioning:{step}:1" for tenant in made for step in stepping_host.STEPS
+        f"{tenant}:provisioning:{step}:1" for tenant in tenants for step in stepping_host.STEPS
     )
     with capsys.disabled():
         again = executions - TENANTS * 4

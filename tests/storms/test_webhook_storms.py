@@ -95,9 +95,9 @@ def fast(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def workers(fast: Path, database: str, tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(telling_host.__name__, WORKERS[database], tmp_path)
-    yield made
-    made.stop()
+    new_workers = Workers(telling_host.__name__, WORKERS[database], tmp_path)
+    yield new_workers
+    new_workers.stop()
 
 
 def test_every_event_reaches_every_endpoint(

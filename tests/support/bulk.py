@@ -65,7 +65,7 @@ class Bulk:
         """Return the results of its rows."""
         chunks = [Chunk(**row) for row in fetch_rows(self.app, "bulk_chunks", job_id=job.id)]
         assert all(chunk.results is not None for chunk in chunks)
-        return [one for chunk in chunks for one in results.decode_results(chunk.first_row, chunk.results or b"")]
+        return [result for chunk in chunks for result in results.decode_results(chunk.first_row, chunk.results or b"")]
 
 
 def _line(row: Any) -> bytes:

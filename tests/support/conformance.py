@@ -105,8 +105,8 @@ def fetch_host_rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
 
 def _environment(config: Mapping[str, Any]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "PYTEST_"))}
-    given = {"PROVISIONING_DATABASE_URL": "sqlite:///host.sqlite3", **make_config(), **config}
-    set_to = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    config_values = {"PROVISIONING_DATABASE_URL": "sqlite:///host.sqlite3", **make_config(), **config}
+    set_to = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config_values.items()}
     return {**kept, "COLUMNS": "200", **{f"FLASK_{name}": value for name, value in set_to.items()}}
 
 

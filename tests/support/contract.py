@@ -135,11 +135,11 @@ def empty_list(walker: ContractClient) -> None:
 
 @check
 def pages(walker: ContractClient) -> None:
-    made = [walker.new()["tenant"] for _ in range(3)]
+    tenants = [walker.new()["tenant"] for _ in range(3)]
     first = walker("GET", "/tenants?limit=2&sort=created_at")
     assert first.headers["Link"].startswith(f"<{walker.base}/tenants?")
     second = walker.follow(read_next_link(first))
-    assert [one["tenant"] for page in (first, second) for one in page.get_json()["items"]] == made
+    assert [tenant["tenant"] for page in (first, second) for tenant in page.get_json()["items"]] == tenants
 
 
 @check
@@ -176,7 +176,7 @@ def suspend_and_reactivate(walker: ContractClient) -> None:
     tenant = walker.new()
     suspended = walker("POST", tenant_path(tenant, "/suspend"), {"reason": "unpaid"})
     again = walker("POST", tenant_path(tenant, "/reactivate"))
-    assert [one.get_json()["status"] for one in (suspended, again)] == ["suspended", "active"]
+    assert [response.get_json()["status"] for response in (suspended, again)] == ["suspended", "active"]
 
 
 @check
@@ -184,15 +184,15 @@ def delete_and_restore(walker: ContractClient) -> None:
     tenant = walker.new()
     deleted = walker("DELETE", tenant_path(tenant))
     restored = walker("POST", tenant_path(tenant, "/restore"))
-    assert [one.get_json()["status"] for one in (deleted, restored)] == ["deleted", "active"]
+    assert [response.get_json()["status"] for response in (deleted, restored)] == ["deleted", "active"]
 
 
 @check
 def purge(walker: ContractClient) -> None:
-    made, admin = walker.new(), walker.token("provisioning-admin")
-    response = walker("DELETE", f"{tenant_path(made)}?purge=true", token=admin)
+    tenant, admin = walker.new(), walker.token("provisioning-admin")
+    response = walker("DELETE", f"{tenant_path(tenant)}?purge=true", token=admin)
     assert (response.status_code, response.data) == (204, b"")
-    check_problem(walker("GET", tenant_path(made)), code="tenant-not-found")
+    check_problem(walker("GET", tenant_path(tenant)), code="tenant-not-found")
 
 
 @check
@@ -328,19 +328,21 @@ def locations_lead_to_the_resource(walker: ContractClient) -> None:
         ("/bulk-jobs", row, "application/x-ndjson", "job"),
         ("/webhooks", endpoint, "application/json", "webhook"),
     ):
-        made = walker("POST", path, body, Content_Type=typed)
-        resource = walker.follow(made.headers["Location"])
-        assert (resource.status_code, resource.get_json()[name]) == (200, made.get_json()[name])
+        created = walker("POST", path, body, Content_Type=typed)
+        resource = walker.follow(created.headers["Location"])
+        assert (resource.status_code, resource.get_json()[name]) == (200, created.get_json()[name])
 
 
 @check
 def next_links_lead_to_the_next_page(walker: ContractClient) -> None:
-    made = [walker.new()["tenant"] for _ in range(2)]
+    tenants = [walker.new()["tenant"] for _ in range(2)]
     feed = walker("GET", "/events?limit=1")
     rest = walker.follow(read_next_link(feed))
-    assert [one["tenant"] for page in (feed, rest) for one in page.get_json()["items"]] == made
+    assert [tenant["tenant"] for page in (feed, rest) for tenant in page.get_json()["items"]] == tenants
     page = walker("GET", "/tenants?limit=1&sort=created_at").get_json()
-    assert walker("GET", f"/tenants?sort=created_at&cursor={page['next']}").get_json()["items"][0]["tenant"] == made[1]
+    assert (
+        walker("GET", f"/tenants?sort=created_at&cursor={page['next']}").get_json()["items"][0]["tenant"] == tenants[1]
+    )
 
 
 @check

@@ -9,22 +9,22 @@ from tests.support.callers import Caller
 from tests.support.database.rows import fetch_rows
 
 
-def read_feed_page(caller: Caller, **asked: Any) -> dict[str, Any]:
+def read_feed_page(caller: Caller, **query: Any) -> dict[str, Any]:
     """One page of the feed."""
-    response = caller("GET", "/events", query_string=asked)
+    response = caller("GET", "/events", query_string=query)
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.get_json()
     return document
 
 
-def read_feed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
+def read_feed(caller: Caller, **query: Any) -> list[dict[str, Any]]:
     """Every event, page after page."""
-    events, page = [], read_feed_page(caller, **asked)
+    events, page = [], read_feed_page(caller, **query)
     while True:
         events += page["items"]
         if not page["has_more"]:
             return events
-        page = read_feed_page(caller, **asked, after=page["next"])
+        page = read_feed_page(caller, **query, after=page["next"])
 
 
 def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, Any]]:

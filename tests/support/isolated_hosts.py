@@ -42,14 +42,14 @@ class IsolatedHost:
 @pytest.fixture
 def make(database_url: str) -> Iterator[Make]:
     """Makes hosts on one database."""
-    made: list[IsolatedHost] = []
+    hosts: list[IsolatedHost] = []
 
     def build(**config: Any) -> IsolatedHost:
-        made.append(IsolatedHost(database_url, **config))
-        return made[-1]
+        hosts.append(IsolatedHost(database_url, **config))
+        return hosts[-1]
 
     yield build
-    for host in made:
+    for host in hosts:
         for name, mount in host.app.extensions.get("tenant_provisioning", {}).items():
             if "storage" in vars(mount):
                 get_engine(host.app, name).dispose()

@@ -105,6 +105,6 @@ def load_outcomes(path: Path) -> Mapping[str, Outcome]:
     """Return what a run wrote, by the names of its tests."""
     document = json.loads(path.read_text(encoding="utf-8"))
     return {
-        name: Outcome("failed" in kept["outcomes"], tuple(Exchange(*one) for one in kept["exchanges"]))
+        name: Outcome("failed" in kept["outcomes"], tuple(Exchange(*exchange) for exchange in kept["exchanges"]))
         for name, kept in document.items()
     }

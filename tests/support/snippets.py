@@ -57,7 +57,7 @@ class Snippet:
 
 def find_snippets(language: str, page: Path | None = None) -> list[Snippet]:
     """The blocks in a language, of one page or of all."""
-    return [snippet for one in ([page] if page else PAGES) for snippet in _in(one) if snippet.language == language]
+    return [snippet for path in ([page] if page else PAGES) for snippet in _in(path) if snippet.language == language]
 
 
 @functools.cache

@@ -24,9 +24,9 @@ def test_many_ascend_across_milliseconds() -> None:
 
 def test_ids_are_canonical_and_random() -> None:
     ids = [make_uuid7(), *make_uuid7s(1000)]
-    assert [str(uuid.UUID(one)) for one in ids] == ids
-    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in ids} == {(7, uuid.RFC_4122)}
-    assert len({one[24:] for one in ids}) == 1001
+    assert [str(uuid.UUID(id)) for id in ids] == ids
+    assert {(uuid.UUID(id).version, uuid.UUID(id).variant) for id in ids} == {(7, uuid.RFC_4122)}
+    assert len({id[24:] for id in ids}) == 1001
 
 
 def test_zero_ids_are_an_empty_list() -> None:

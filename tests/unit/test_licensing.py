@@ -489,8 +489,8 @@ class Host:
         self.source = self.watch()
 
     def watch(self, **settings: Any) -> LicenseSource:
-        given = {"license_file": str(self.path), "license_public_keys": KEYS} | settings
-        return LicenseSource(Config.read({}, given), self.clock)
+        options = {"license_file": str(self.path), "license_public_keys": KEYS} | settings
+        return LicenseSource(Config.read({}, options), self.clock)
 
     def put(self, text: bytes) -> None:
         draft = self.path.with_name("draft")

@@ -42,14 +42,14 @@ def broker(database: str) -> Iterator[Broker]:
 @pytest.fixture
 def make(database_url: str) -> Iterator[Make]:
     """Makes hosts."""
-    made: list[CeleryHost] = []
+    hosts: list[CeleryHost] = []
 
     def host(broker: Broker, **config: Any) -> CeleryHost:
-        made.append(CeleryHost(database_url, broker, **config))
-        return made[-1]
+        hosts.append(CeleryHost(database_url, broker, **config))
+        return hosts[-1]
 
     yield host
-    for one_house in made:
+    for one_house in hosts:
         one_house.close()
 
 
@@ -254,12 +254,12 @@ def test_failed_step_undoes_all_in_reverse(host: CeleryHost) -> None:
 def test_sweep_does_the_work_of_lost_messages(host: CeleryHost) -> None:
     host.step("one")
     partner = host.open()
-    made = [partner.create() for _ in range(3)]
+    tenants = [partner.create() for _ in range(3)]
     assert len(brokers.take_messages(host.broker, 3)) == 3
     with host.run_worker():
         host.clock.now += OVERDUE_SECONDS + 1
         host.send("sweep")
-        assert wait_for(lambda: {read_tenant_status(partner, tenant) for tenant in made} == {"active"})
+        assert wait_for(lambda: {read_tenant_status(partner, tenant) for tenant in tenants} == {"active"})
 
     assert host.done == ["one"] * 3
 
@@ -304,9 +304,9 @@ def test_each_of_two_mounts_sends_for_itself(host: CeleryHost, tmp_path: Path) -
         mine = partner.create()
         body = {"client_name": "Example Corp", "email": "admin@example.com"}
         headers = {"Authorization": f"Bearer {partner.token}"}
-        made = partner.client.post("/eu/tenants", json=body, headers=headers)
-        assert made.status_code == 201
-        path = made.headers["Location"]
+        created = partner.client.post("/eu/tenants", json=body, headers=headers)
+        assert created.status_code == 201
+        path = created.headers["Location"]
         assert wait_for(lambda: read_tenant_status(partner, mine) == "active")
         assert wait_for(lambda: partner.client.get(path, headers=headers).get_json()["status"] == "active")
     host.app.extensions["tenant_provisioning"]["eu"].storage.engine.dispose()

@@ -45,14 +45,14 @@ def lite_url(tmp_path: Path) -> str:
 @pytest.fixture
 def make(lite_url: str) -> Iterator[Make]:
     """Makes hosts."""
-    made: list[CeleryHost] = []
+    hosts: list[CeleryHost] = []
 
     def host(broker: Broker) -> CeleryHost:
-        made.append(CeleryHost(lite_url, broker))
-        return made[-1]
+        hosts.append(CeleryHost(lite_url, broker))
+        return hosts[-1]
 
     yield host
-    for one_house in made:
+    for one_house in hosts:
         one_house.close()
 
 
@@ -89,10 +89,10 @@ def test_a_broker_that_is_not_there_fails_no_request(
     host.step("one")
     partner = host.open()
     begun = time.monotonic()
-    made = [partner.create() for _ in range(3)]
+    tenants = [partner.create() for _ in range(3)]
 
     assert time.monotonic() - begun < BROKER_TIMEOUT
-    assert {read_step_states(partner, tenant)["one"] for tenant in made} == {"waiting"}
+    assert {read_step_states(partner, tenant)["one"] for tenant in tenants} == {"waiting"}
     said = [record for record in caplog.records if record.name.endswith("workers.celery")]
     assert [record.levelno for record in said] == [logging.WARNING]
     assert said[0].getMessage().startswith(SILENCED)
@@ -119,8 +119,8 @@ def test_silent_broker_delays_one_request_only(make: Make, silent: Absent, kind:
 def test_silent_broker_delays_no_write(make: Make, silent: Absent, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     host = make(silent(kind))
     partner = host.open()
-    made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
-    assert made.status_code == 201, made.text
+    created = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+    assert created.status_code == 201, created.text
     begun = time.monotonic()
     for _ in range(5):
         partner.create()
@@ -166,12 +166,12 @@ def test_dead_connection_is_reopened_and_loses_one_message_at_most(make: Make, k
         host = make(part._replace(url=led))
         host.step("one")
         partner = host.open()
-        made = [partner.create()]
+        tenants = [partner.create()]
         wire.cut()
-        made += [partner.create() for _ in range(3)]
+        tenants += [partner.create() for _ in range(3)]
 
         sent = {body[0][1][0][1] for _, body in brokers.take_messages(part, 4 if kind == "redis" else 3)}
-        assert len({tenant["tenant"] for tenant in made} - sent) <= 1
+        assert len({tenant["tenant"] for tenant in tenants} - sent) <= 1
         wire.close()
 
 

@@ -48,9 +48,9 @@ def receiver() -> Iterator[Receiver]:
 
 def endpoint(partner: Caller, url: str, **fields: Any) -> str:
     """The path of a new endpoint."""
-    made = partner("POST", "/webhooks", json={"url": url, **fields})
-    assert made.status_code == 201, made.text
-    return f"/webhooks/{made.get_json()['webhook']}"
+    created = partner("POST", "/webhooks", json={"url": url, **fields})
+    assert created.status_code == 201, created.text
+    return f"/webhooks/{created.get_json()['webhook']}"
 
 
 def list_sent_tasks(host: CeleryHost, at_least: int = 0) -> list[str]:

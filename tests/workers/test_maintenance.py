@@ -22,9 +22,9 @@ HOOK = {"url": "https://93.184.215.14/hook"}
 
 @pytest.fixture
 def clock() -> Clock:
-    made = Clock()
-    made.now = float(int(made.now))
-    return made
+    new_clock = Clock()
+    new_clock.now = float(int(new_clock.now))
+    return new_clock
 
 
 @pytest.fixture

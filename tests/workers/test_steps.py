@@ -449,7 +449,7 @@ def test_one_slow_step_delays_no_other_tenants(host: StepHost) -> None:
     thread.start()
     try:
         assert began.wait(60)  # which of two that are due at once is begun first is not promised
-        made = [partner.create() for _ in range(5)]
+        tenants = [partner.create() for _ in range(5)]
         worker.wake()
         for _ in range(5):
             assert others.acquire(timeout=60)
@@ -461,7 +461,7 @@ def test_one_slow_step_delays_no_other_tenants(host: StepHost) -> None:
     assert worker.finish(60) == 0
 
     assert read_tenant_status(partner, slow) == "active"
-    assert {read_tenant_status(partner, tenant) for tenant in made} == {"active"}
+    assert {read_tenant_status(partner, tenant) for tenant in tenants} == {"active"}
 
 
 def test_step_of_a_dead_worker_is_run_by_another(host: StepHost) -> None:
@@ -707,13 +707,13 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
     host.step("one")
     host.open().create()
     host.work()
-    asked: list[str] = []
+    polls: list[str] = []
     worker = host.worker()
     assert worker._seconds_until_check() == 2.0, "seconds between two turns"
-    event.listen(storage_of(host.app).engine, "checkout", lambda *_: asked.append("connection"))
+    event.listen(storage_of(host.app).engine, "checkout", lambda *_: polls.append("connection"))
     assert worker._run_once() == 0
 
-    assert len(asked) == 1
+    assert len(polls) == 1
 
 
 @pytest.mark.parametrize(

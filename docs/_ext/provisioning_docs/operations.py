@@ -93,11 +93,11 @@ def _section(operation: Object) -> str:
 
 
 def _common() -> str:
-    asked = (_parameter(parameter) for parameter in _everywhere_asked().values())
+    parameters = (_parameter(parameter) for parameter in _everywhere_asked().values())
     borne = ((code(name), header["description"]) for name, header in _everywhere_borne().items())
     return lines(
         "Every operation takes",
-        table(("parameter", "in", "shape", "meaning"), asked),
+        table(("parameter", "in", "shape", "meaning"), parameters),
         "and every answer bears",
         table(("header", "meaning"), borne),
     )
@@ -185,12 +185,15 @@ def _followed(node: Object) -> Any:
 @functools.cache
 def _everywhere_asked() -> dict[str, Any]:
     """The parameters of every operation."""
-    sets = [{parameter["name"]: parameter for parameter in map(_followed, one["parameters"])} for one in operations()]
+    sets = [
+        {parameter["name"]: parameter for parameter in map(_followed, operation["parameters"])}
+        for operation in operations()
+    ]
     return {name: parameter for name, parameter in sets[0].items() if all(name in other for other in sets)}
 
 
 @functools.cache
 def _everywhere_borne() -> dict[str, Any]:
     """The headers of every answer."""
-    sets = [response.get("headers", {}) for one in operations() for _, response in _responses(one)]
+    sets = [response.get("headers", {}) for operation in operations() for _, response in _responses(operation)]
     return {name: _followed(header) for name, header in sets[0].items() if all(name in other for other in sets)}

@@ -24,8 +24,10 @@ def reference() -> str:
     """An index of the codes and a section for each."""
     explanations = _explained()
     where = operations.answering()
-    rows = ((str(one.kind.status), code(name), one.kind.title) for name, one in explanations.items())
-    sections = (_section(one, where.get(name, [])) for name, one in explanations.items())
+    rows = (
+        (str(explanation.kind.status), code(name), explanation.kind.title) for name, explanation in explanations.items()
+    )
+    sections = (_section(explanation, where.get(name, [])) for name, explanation in explanations.items())
     return lines(table(("status", "code", "title"), rows), *sections)
 
 
@@ -34,14 +36,14 @@ def _explained() -> dict[str, Explanation]:
     return explain_problems(api, api.config.url_prefix)
 
 
-def _section(one: Explanation, where: list[dict[str, Any]]) -> str:
+def _section(explanation: Explanation, where: list[dict[str, Any]]) -> str:
     return lines(
-        heading(2, code(one.code), label(one.code)),
-        f"**Status:** {one.kind.status}",
-        f"**When:** {one.meaning}",
-        f"**What to do:** {one.kind.remedy}",
+        heading(2, code(explanation.code), label(explanation.code)),
+        f"**Status:** {explanation.kind.status}",
+        f"**When:** {explanation.meaning}",
+        f"**What to do:** {explanation.kind.remedy}",
         f"**Answered by:** {_answered_by(where)}.",
-        as_json(one.example),
+        as_json(explanation.example),
     )
 
 

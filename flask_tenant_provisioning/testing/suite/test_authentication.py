@@ -124,7 +124,7 @@ def test_a_token_is_for_access_and_complete(provisioning_partner: Caller, case: 
     require_refusal(send_token(provisioning_partner, token), "invalid-token", provisioning_partner.api)
 
 
-@pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda one: repr(one)[:20])
+@pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda value: repr(value)[:20])
 def test_a_partner_is_a_name(provisioning_partner: Caller, partner: Any) -> None:
     claim = provisioning_partner.api.config.partner_claim
     token = provisioning_partner.token("tenant:read", **{claim: partner})

@@ -51,11 +51,11 @@ def read_events(response: ApiResponse) -> list[dict[str, str]]:
 
 def test_items_are_shown_in_the_order_of_the_rows(provisioning_partner: Caller) -> None:
     job = run_partly_failing_job(provisioning_partner)
-    whole, asked = list_items(provisioning_partner, job), "?limit=2"
-    first = provisioning_partner("GET", get_job_path(job, f"/items{asked}"))
+    whole, query = list_items(provisioning_partner, job), "?limit=2"
+    first = provisioning_partner("GET", get_job_path(job, f"/items{query}"))
     page = first.document()
-    first.require([one["row"] for one in whole] == [1, 2, 3], "show each row once, in its order")
-    rest = provisioning_partner("GET", get_job_path(job, f"/items{asked}&cursor={page['next']}"))
+    first.require([item["row"] for item in whole] == [1, 2, 3], "show each row once, in its order")
+    rest = provisioning_partner("GET", get_job_path(job, f"/items{query}&cursor={page['next']}"))
     same = page["items"] + rest.document()["items"] == whole and rest.document()["next"] is None
     first.require(same, "show the same on its pages")
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first.header("Link"))
@@ -70,7 +70,7 @@ def test_items_are_shown_by_their_state(provisioning_partner: Caller) -> None:
     for state, expected in (("succeeded", [1, 3]), ("failed", [2]), ("unchanged", []), ("skipped", [])):
         response = provisioning_partner("GET", get_job_path(job, f"/items?state={state}"))
         response.require(
-            [one["row"] for one in response.document()["items"]] == expected, f"show rows {expected} alone"
+            [item["row"] for item in response.document()["items"]] == expected, f"show rows {expected} alone"
         )
 
 

@@ -43,8 +43,8 @@ def test_an_upload_is_a_job_that_comes_to_its_end(provisioning_partner: Caller) 
     response.require(
         provisioning_partner.api.get_path(response.header("Location")) == get_job_path(begun), "say where the job is"
     )
-    asked = {"operation": "create", "mode": "partial", "validate_only": False, "total": 2}
-    response.require(begun | asked == begun, "show a job of two rows")
+    expected = {"operation": "create", "mode": "partial", "validate_only": False, "total": 2}
+    response.require(begun | expected == begun, "show a job of two rows")
     response.require(begun["partner"] == provisioning_partner.partner, "make it the caller's partner's")
     job = wait_for_job(provisioning_partner, begun)
     counts = {"state": "succeeded", "processed": 2, "succeeded": 2, "failed": 0, "unchanged": 0}
@@ -87,8 +87,8 @@ def test_jobs_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
     bad = upload_and_wait(provisioning_partner, b"{}\n")
     first = provisioning_partner("GET", f"{JOBS}?limit=2")
     page = first.document()
-    for one in page["items"]:
-        require_job(first, one)
+    for job in page["items"]:
+        require_job(first, job)
     rest = provisioning_partner("GET", f"{JOBS}?limit=2&cursor={page['next']}").document()
     same = page["items"] + rest["items"] == [bad, good[1], good[0]] and rest["next"] is None
     first.require(same, "list each job once, as it is, the newest first")
@@ -113,7 +113,7 @@ def test_job_of_another_partner_returns_404(
 ) -> None:
     job = upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1))
     theirs, nobodys = (
-        provisioning_stranger(route.method, route.rule.replace("<job_id>", one)) for one in (job["job"], NO_JOB)
+        provisioning_stranger(route.method, route.rule.replace("<job_id>", id)) for id in (job["job"], NO_JOB)
     )
     theirs.require(read_notification(theirs) == read_notification(nobodys), "answer as for an id that never was")
     theirs.require(
@@ -138,5 +138,5 @@ def test_administrator_uploads_for_the_partner_parameter(
     response = everybody("GET", f"{JOBS}?{urlencode(named_alone)}")
     response.require(response.document()["items"] == [job], "list this partner's job")
     response.require(job | named_alone == job, "do it for the partner that was named")
-    names = [one["tenant"] for one in provisioning_partner.list_tenants()]
+    names = [tenant["tenant"] for tenant in provisioning_partner.list_tenants()]
     response.require(len(names) == 3 and names[0] == tenant["tenant"], "create this partner's tenants")

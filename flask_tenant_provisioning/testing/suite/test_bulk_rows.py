@@ -42,8 +42,8 @@ def test_a_bad_row_fails_alone(provisioning_partner: Caller, kind: str, line: in
     first, bad, last = list_items(provisioning_partner, job)
     response.require((job["state"], job["succeeded"], job["failed"]) == ("partial", 2, 1), "belong to a partial job")
     for number, item in ((1, first), (3, last)):
-        made = {"row": number, "state": "succeeded", "status": 201, "problem": None}
-        response.require(item | made == item and bool(item["tenant"]), "show the others as created")
+        expected = {"row": number, "state": "succeeded", "status": 201, "problem": None}
+        response.require(item | expected == item and bool(item["tenant"]), "show the others as created")
     wrong = {"row": 2, "state": "failed", "status": 400, "tenant": None, "external_id": rows[1]["external_id"]}
     response.require(bad | wrong == bad, "show the bad row as refused, by the external id that it names")
     problem = bad["problem"]
@@ -56,8 +56,8 @@ def test_row_that_is_no_object_fails(provisioning_partner: Caller) -> None:
     good = json.dumps(make_rows(provisioning_partner, 1)[0]).encode()
     job = upload_and_wait(provisioning_partner, b'{"client_name": \n\n7\n' + good + b"\n")
     response = provisioning_partner("GET", get_job_path(job, "/items"))
-    problems = [(one["problem"] or {}) for one in list_items(provisioning_partner, job)]
-    codes = [(one.get("code"), one.get("line")) for one in problems]
+    problems = [(item["problem"] or {}) for item in list_items(provisioning_partner, job)]
+    codes = [(problem.get("code"), problem.get("line")) for problem in problems]
     expected = [("malformed-json", 1), ("validation-error", 3), (None, None)]
     response.require(codes == expected, "refuse the rows that are no objects, by their lines")
 
@@ -67,7 +67,7 @@ def test_row_with_an_invalid_tenant_id_fails_alone(provisioning_partner: Caller)
     job = upload_and_wait(provisioning_partner, [{"tenant": "no id"}, make_row(tenant)], operation="reactivate")
     response = provisioning_partner("GET", get_job_path(job, "/items"))
     wrong, right = list_items(provisioning_partner, job)
-    faults = [(one["pointer"], one["code"]) for one in (wrong["problem"] or {}).get("errors", ())]
+    faults = [(error["pointer"], error["code"]) for error in (wrong["problem"] or {}).get("errors", ())]
     response.require(faults == [("#/tenant", "invalid-id")], "say that the tenant of the first row is no id")
     response.require(right["status"] == 200, "do the other row")
 
@@ -77,8 +77,8 @@ def test_row_with_a_taken_email_is_refused_like_the_single_call(provisioning_par
     first, second = make_rows(provisioning_partner, 1, email=tenant["email"]), make_rows(provisioning_partner, 1)
     job = upload_and_wait(provisioning_partner, [*first, *second, {**second[0], "external_id": "another"}])
     response = provisioning_partner("GET", get_job_path(job, "/items"))
-    taken, made, twice = list_items(provisioning_partner, job)
-    for item, holder in ((taken, tenant["tenant"]), (twice, made["tenant"])):
+    taken, created, twice = list_items(provisioning_partner, job)
+    for item, holder in ((taken, tenant["tenant"]), (twice, created["tenant"])):
         expected = {"status": 409, "code": "tenant-exists", "field": "email", "conflicting_tenant": holder}
         problem = item["problem"] or {}
         response.require(problem | expected == problem, "name who has the email, within the upload too")
@@ -93,8 +93,8 @@ def test_row_changes_the_referenced_tenant(provisioning_partner: Caller, operati
     rows = [make_row(by_id, **said), {"external_id": "meant", **said}, {"external_id": "nobody", **said}]
     job = upload_and_wait(provisioning_partner, rows, operation=operation)
     response = provisioning_partner("GET", get_job_path(job, "/items"))
-    results = [(one["state"], one["status"], one["tenant"]) for one in list_items(provisioning_partner, job)]
-    done_to = [("succeeded", 200, one["tenant"]) for one in (by_id, by_name)]
+    results = [(item["state"], item["status"], item["tenant"]) for item in list_items(provisioning_partner, job)]
+    done_to = [("succeeded", 200, tenant["tenant"]) for tenant in (by_id, by_name)]
     response.require(results == [*done_to, ("failed", 404, None)], "show what came of each row")
     for tenant in (by_id, by_name):
         changed = provisioning_partner("GET", get_tenant_path(tenant))
@@ -141,7 +141,7 @@ def test_atomic_job_with_a_failed_row_stores_nothing(provisioning_partner: Calle
     job = upload_and_wait(provisioning_partner, make_rows_with_error(provisioning_partner), mode="atomic")
     response = provisioning_partner("GET", get_job_path(job))
     response.require((job["mode"], job["state"], job["failed"]) == ("atomic", "failed", 1), "show that it failed")
-    results = [(one["state"], one["status"]) for one in list_items(provisioning_partner, job)]
+    results = [(item["state"], item["status"]) for item in list_items(provisioning_partner, job)]
     response.require(results == [("skipped", None), ("failed", 400), ("skipped", None)], "have skipped the good rows")
     response.require(provisioning_partner.list_tenants(include_deleted="true") == [], "leave nothing")
 
@@ -160,7 +160,7 @@ def test_dry_run_leaves_only_its_results(provisioning_partner: Caller) -> None:
     response.require(response.headers.get("X-Validate-Only") == "true", "answer with X-Validate-Only: true")
     job = wait_for_job(provisioning_partner, read_job(response, 202))
     response.require(job["validate_only"] is True and job["state"] == "partial", "show what would come of it")
-    results = [one["status"] for one in list_items(provisioning_partner, job)]
+    results = [item["status"] for item in list_items(provisioning_partner, job)]
     response.require(results == [201, 400, 201], "show what would come of each row")
     response.require(provisioning_partner.list_tenants(include_deleted="true") == [], "create nothing")
     again = upload_and_wait(provisioning_partner, rows)
@@ -172,6 +172,6 @@ def test_a_row_reaches_no_tenant_of_anothers(provisioning_partner: Caller, provi
     rows = [make_row(tenant, industry="Stolen"), {"external_id": "shared", "industry": "Stolen"}]
     job = upload_and_wait(provisioning_stranger, rows, operation="update")
     response = provisioning_stranger("GET", get_job_path(job, "/items"))
-    codes = [one["problem"]["code"] for one in list_items(provisioning_stranger, job)]
+    codes = [item["problem"]["code"] for item in list_items(provisioning_stranger, job)]
     response.require(codes == ["tenant-not-found"] * 2, "find no tenant of another partner's")
     response.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")

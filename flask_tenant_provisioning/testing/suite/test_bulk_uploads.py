@@ -49,9 +49,9 @@ def test_every_kind_of_upload_is_read(provisioning_partner: Caller, kind: str, p
     job = upload_and_wait(provisioning_partner, rows, kind, packed=packed)
     response = provisioning_partner("GET", "/tenants")
     response.require(job["state"] == "succeeded", "show what a job has created")
-    made = {tenant["external_id"]: tenant for tenant in response.document()["items"]}
+    tenants = {tenant["external_id"]: tenant for tenant in response.document()["items"]}
     for row in rows:
-        tenant = made.get(row["external_id"], {})
+        tenant = tenants.get(row["external_id"], {})
         response.require(tenant | row == tenant, "show the tenants as they were sent")
 
 
@@ -142,7 +142,10 @@ def test_bulk_operation_needs_the_rights_of_its_single_calls(provisioning_partne
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
     role = provisioning_partner.find_role("bulk:create", *OPERATION_PERMISSIONS[operation])
     for missing in OPERATION_PERMISSIONS[operation]:
-        granted = ["bulk:create", *{one for needed in OPERATION_PERMISSIONS.values() for one in needed} - {missing}]
+        granted = [
+            "bulk:create",
+            *{permission for needed in OPERATION_PERMISSIONS.values() for permission in needed} - {missing},
+        ]
         headers = {**provisioning_partner.make_role_header(role, **{claim: granted}), "Content-Type": NDJSON}
         response = provisioning_partner.api("POST", f"{JOBS}?operation={operation}", body=b"{}\n", headers=headers)
         response.problem(403, "insufficient-permission", required=[*OPERATION_PERMISSIONS[operation]])

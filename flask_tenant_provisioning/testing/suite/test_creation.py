@@ -58,9 +58,9 @@ def test_a_tenant_is_created(provisioning_partner: Caller) -> None:
 
 def test_location_of_a_new_tenant_returns_it(provisioning_partner: Caller) -> None:
     response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
-    made = response.tenant(201)
+    created = response.tenant(201)
     tenant = provisioning_partner("GET", provisioning_partner.api.get_path(response.header("Location"))).tenant()
-    response.require(tenant["tenant"] == made["tenant"], "name in Location where the tenant is")
+    response.require(tenant["tenant"] == created["tenant"], "name in Location where the tenant is")
 
 
 def test_absent_fields_are_empty(provisioning_partner: Caller) -> None:

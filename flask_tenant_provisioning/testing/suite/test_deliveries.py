@@ -57,10 +57,10 @@ def select_delivery(response: ApiResponse) -> dict[str, Any]:
 
 
 def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> None:
-    made = create_subscription(provisioning_partner)
-    response = provisioning_partner("POST", get_endpoint_path(made, "/test"))
+    endpoint = create_subscription(provisioning_partner)
+    response = provisioning_partner("POST", get_endpoint_path(endpoint, "/test"))
     sent = require_delivery(response)
-    begun = {"webhook": made["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
+    begun = {"webhook": endpoint["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
     response.require(
         sent | begun == sent and sent["state"] == "pending", "show a delivery to the endpoint, still pending"
     )
@@ -72,13 +72,13 @@ def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> N
 
 
 def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) -> None:
-    made = create_subscription(provisioning_partner)
-    sent = [send_test(provisioning_partner, made)["delivery"] for _ in range(3)]
-    path = get_endpoint_path(made, "/deliveries")
+    endpoint = create_subscription(provisioning_partner)
+    sent = [send_test(provisioning_partner, endpoint)["delivery"] for _ in range(3)]
+    path = get_endpoint_path(endpoint, "/deliveries")
     first = provisioning_partner("GET", f"{path}?limit=2")
     page = first.document()
     rest = provisioning_partner("GET", f"{path}?limit=2&cursor={page['next']}").document()
-    listed = [one["delivery"] for one in page["items"] + rest["items"]]
+    listed = [delivery["delivery"] for delivery in page["items"] + rest["items"]]
     first.require(listed == sent[::-1] and rest["next"] is None, "list each delivery once, the newest first")
     first.require(page["next"] in first.header("Link"), "lead to the next page")
     arrived = provisioning_partner("GET", f"{path}?state=succeeded")
@@ -90,13 +90,16 @@ def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) ->
 
 
 def test_event_is_delivered_to_its_subscribers(provisioning_partner: Caller) -> None:
-    asked, other = create_subscription(provisioning_partner, "*.created"), create_subscription(provisioning_partner)
+    subscribed, other = (
+        create_subscription(provisioning_partner, "*.created"),
+        create_subscription(provisioning_partner),
+    )
     silent = create_endpoint(provisioning_partner)
     tenant = provisioning_partner.create()
     (event,) = read_events(provisioning_partner, type="tenant.created")
-    for webhook, expected in ((asked, [(event["id"], tenant["tenant"])]), (other, []), (silent, [])):
+    for webhook, expected in ((subscribed, [(event["id"], tenant["tenant"])]), (other, []), (silent, [])):
         response = get_deliveries(provisioning_partner, webhook)
-        listed = [(one["event"], one["tenant"]) for one in response.document()["items"]]
+        listed = [(delivery["event"], delivery["tenant"]) for delivery in response.document()["items"]]
         response.require(listed == expected, "list what this endpoint asked for, where it is enabled")
 
 
@@ -112,23 +115,23 @@ def test_a_delivery_is_attempted_again(provisioning_partner: Caller) -> None:
 def test_earlier_event_is_recovered_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     (event,) = read_events(provisioning_partner, type="tenant.created")
-    made = create_subscription(provisioning_partner, "tenant.created")
+    endpoint = create_subscription(provisioning_partner, "tenant.created")
     body = {"since": tenant["created_at"]}
-    response = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
+    response = provisioning_partner("POST", get_endpoint_path(endpoint, "/recover"), json=body)
     recovery = response.document(202)
-    response.require(recovery == {"webhook": made["webhook"], **body, "deliveries": 1}, "make one delivery")
+    response.require(recovery == {"webhook": endpoint["webhook"], **body, "deliveries": 1}, "make one delivery")
     where = provisioning_partner.api.get_path(response.header("Location"))
-    response.require(where == get_endpoint_path(made, "/deliveries"), "name the list of deliveries as its Location")
-    listed = [one["event"] for one in get_deliveries(provisioning_partner, made).document()["items"]]
+    response.require(where == get_endpoint_path(endpoint, "/deliveries"), "name the list of deliveries as its Location")
+    listed = [delivery["event"] for delivery in get_deliveries(provisioning_partner, endpoint).document()["items"]]
     response.require(listed == [event["id"]], "make a delivery of the event")
-    again = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=body)
+    again = provisioning_partner("POST", get_endpoint_path(endpoint, "/recover"), json=body)
     again.require(again.document(202)["deliveries"] == 0, "make no second one of what is on its way")
 
 
 def test_nothing_of_the_future_is_recovered(provisioning_partner: Caller) -> None:
     provisioning_partner.create()
-    made = create_subscription(provisioning_partner, "tenant.created")
-    response = provisioning_partner("POST", get_endpoint_path(made, "/recover"), json={"since": FUTURE})
+    endpoint = create_subscription(provisioning_partner, "tenant.created")
+    response = provisioning_partner("POST", get_endpoint_path(endpoint, "/recover"), json={"since": FUTURE})
     response.require(response.document(202)["deliveries"] == 0, "make no delivery")
 
 
@@ -142,32 +145,34 @@ def test_a_recovery_begins_at_a_time_within_14_days(provisioning_partner: Caller
 
 
 def test_nothing_is_sent_to_an_endpoint_that_is_disabled(provisioning_partner: Caller) -> None:
-    made = create_subscription(provisioning_partner)
-    sent = send_test(provisioning_partner, made)
-    require_endpoint(change_endpoint(provisioning_partner, "PATCH", made, json={"enabled": False}))
+    endpoint = create_subscription(provisioning_partner)
+    sent = send_test(provisioning_partner, endpoint)
+    require_endpoint(change_endpoint(provisioning_partner, "PATCH", endpoint, json={"enabled": False}))
     since = {"since": FUTURE}
     for response in (
-        provisioning_partner("POST", get_endpoint_path(made, "/test")),
-        provisioning_partner("POST", get_endpoint_path(made, "/recover"), json=since),
+        provisioning_partner("POST", get_endpoint_path(endpoint, "/test")),
+        provisioning_partner("POST", get_endpoint_path(endpoint, "/recover"), json=since),
         provisioning_partner("POST", get_delivery_path(sent, "/redeliver")),
     ):
         response.problem(409, "webhook-disabled")
 
 
 def test_test_that_is_repeated_or_dry_run_is_one_delivery(provisioning_partner: Caller) -> None:
-    made, headers = create_subscription(provisioning_partner), {"Idempotency-Key": "once"}
-    first, again = (provisioning_partner("POST", get_endpoint_path(made, "/test"), headers=headers) for _ in range(2))
+    endpoint, headers = create_subscription(provisioning_partner), {"Idempotency-Key": "once"}
+    first, again = (
+        provisioning_partner("POST", get_endpoint_path(endpoint, "/test"), headers=headers) for _ in range(2)
+    )
     again.require(require_delivery(again) == require_delivery(first), "repeat the answer")
-    require_delivery(provisioning_partner("POST", get_endpoint_path(made, "/test?validate_only=true")))
-    response = get_deliveries(provisioning_partner, made)
-    listed = [one["delivery"] for one in response.document()["items"]]
+    require_delivery(provisioning_partner("POST", get_endpoint_path(endpoint, "/test?validate_only=true")))
+    response = get_deliveries(provisioning_partner, endpoint)
+    listed = [delivery["delivery"] for delivery in response.document()["items"]]
     response.require(listed == [require_delivery(first)["delivery"]], "list one delivery")
 
 
 def test_deliveries_go_with_their_endpoint(provisioning_partner: Caller) -> None:
-    made = create_subscription(provisioning_partner)
-    sent = send_test(provisioning_partner, made)
-    change_endpoint(provisioning_partner, "DELETE", made).expect(204)
+    endpoint = create_subscription(provisioning_partner)
+    sent = send_test(provisioning_partner, endpoint)
+    change_endpoint(provisioning_partner, "DELETE", endpoint).expect(204)
     provisioning_partner("GET", get_delivery_path(sent)).problem(404, "delivery-not-found")
 
 
@@ -177,7 +182,7 @@ def test_delivery_of_another_partner_returns_404(
 ) -> None:
     sent = send_test(provisioning_partner, create_subscription(provisioning_partner))
     theirs, nobodys = (
-        provisioning_stranger(route.method, route.rule.replace("<delivery_id>", one))
-        for one in (sent["delivery"], NEVER_SENT)
+        provisioning_stranger(route.method, route.rule.replace("<delivery_id>", id))
+        for id in (sent["delivery"], NEVER_SENT)
     )
     theirs.require(select_delivery(theirs) == select_delivery(nobodys), "answer as for an id that never was")

@@ -47,7 +47,7 @@ def test_openapi_document_names_the_server_url(provisioning_partner: Caller) -> 
     response = provisioning_partner("GET", "/openapi.json")
     expected = response.sent.path.removesuffix("/openapi.json")
     response.require(
-        [one["url"] for one in response.document()["servers"]] == [expected], f"name the server {expected}"
+        [server["url"] for server in response.document()["servers"]] == [expected], f"name the server {expected}"
     )
 
 
@@ -68,7 +68,7 @@ def test_every_problem_code_is_explained(provisioning_partner: Caller, code: str
 
 def test_the_index_of_problems_has_every_code(provisioning_partner: Caller) -> None:
     response = provisioning_partner("GET", "/problems", headers={"Accept": "application/json"})
-    codes = {one["code"] for one in response.document()["items"]}
+    codes = {problem["code"] for problem in response.document()["items"]}
     response.require(codes >= {*PROBLEM_TITLES}, f"list {', '.join(sorted({*PROBLEM_TITLES} - codes))} too")
 
 

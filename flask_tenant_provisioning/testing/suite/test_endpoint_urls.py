@@ -52,7 +52,7 @@ def require_refused_url(response: ApiResponse) -> None:
 def skip_what_the_host_allows(caller: Caller, *addresses: str) -> None:
     """Skip where the operator has excepted the network of one of these."""
     networks = caller.api.config.webhook_allowed_networks
-    if any(ip_address(one) in network for one in addresses for network in networks):
+    if any(ip_address(address) in network for address in addresses for network in networks):
         pytest.skip("PROVISIONING_WEBHOOK_ALLOWED_NETWORKS allows this address")
 
 
@@ -110,12 +110,12 @@ def test_a_url_is_text_of_2048_characters_at_most(provisioning_partner: Caller, 
 
 def test_an_endpoint_is_not_led_inside_afterwards(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "169.254.169.254")
-    made = create_endpoint(provisioning_partner)
+    endpoint = create_endpoint(provisioning_partner)
     inside = make_webhook_url(provisioning_partner.api.config, "169.254.169.254")
-    response = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
+    response = change_endpoint(provisioning_partner, "PATCH", endpoint, json={"url": inside})
     require_refused_url(response)
-    shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(made)))
-    response.require(shown == remove_secret(made), "leave the endpoint as it was")
+    shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(endpoint)))
+    response.require(shown == remove_secret(endpoint), "leave the endpoint as it was")
 
 
 def test_a_refused_url_makes_no_endpoint(provisioning_partner: Caller) -> None:

@@ -60,8 +60,8 @@ def require_refused_cursor(partner: Caller, place: str) -> None:
 
 
 def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
-    made = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
-    tenant = made.tenant(201)
+    created = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+    tenant = created.tenant(201)
     response = read_event_page(provisioning_partner, tenant=tenant["tenant"])
     event = response.json()["items"][0]
     expected = {
@@ -69,7 +69,7 @@ def test_a_new_tenant_is_in_the_feed(provisioning_partner: Caller) -> None:
         "timestamp": tenant["created_at"],
         "partner": provisioning_partner.partner,
         "tenant": tenant["tenant"],
-        "request_id": made.header("X-Request-ID"),
+        "request_id": created.header("X-Request-ID"),
         "data": tenant,
         "changes": {},
     }
@@ -90,7 +90,9 @@ def test_every_change_is_in_the_feed_in_its_order(provisioning_partner: Caller) 
         after, told = event["data"], event["changes"]
         wanted = {name: {"previous": before[name], "new": after[name]} for name in told}
         response.require(bool(told) and told == wanted, f"tell what {event['type']} changed, before and after")
-        response.require(all(one["previous"] != one["new"] for one in told.values()), "tell of no field that stayed")
+        response.require(
+            all(change["previous"] != change["new"] for change in told.values()), "tell of no field that stayed"
+        )
 
 
 def test_a_removal_for_good_is_in_the_feed(provisioning_partner: Caller) -> None:
@@ -143,8 +145,8 @@ def test_following_the_feed_leads_to_every_event_once(provisioning_partner: Call
         response.require(len(response.json()["items"]) <= limit, f"hold {limit} events at most")
         responses.append(response)
         events += response.json()["items"]
-    made = [event["tenant"] for event in events if event["type"] == "tenant.created"]
-    responses[-1].require(made == tenants, "end the feed after every creation was shown once, in order")
+    created = [event["tenant"] for event in events if event["type"] == "tenant.created"]
+    responses[-1].require(created == tenants, "end the feed after every creation was shown once, in order")
     responses[-1].require(len({event["id"] for event in events}) == len(events), "show no event twice")
     last = read_event_page(provisioning_partner, limit=limit, after=responses[-1].json()["next"])
     last.require(last.json()["items"] == [], "show nothing behind the end")
@@ -157,8 +159,8 @@ def test_feed_link_header_leads_to_the_next_page(provisioning_partner: Caller) -
     link = re.fullmatch(r'<([^>]+)>; rel="next"', response.header("Link"))
     if link is None:
         response.fail('answer with one Link whose rel is "next"')
-    asked = {"limit": ["1"], "after": [response.json()["next"]]}
-    response.require(parse_qs(urlsplit(link[1]).query) == asked, "keep in its Link what was asked")
+    expected = {"limit": ["1"], "after": [response.json()["next"]]}
+    response.require(parse_qs(urlsplit(link[1]).query) == expected, "keep in its Link what was asked")
     by_link = provisioning_partner("GET", provisioning_partner.api.get_path(link[1])).document()["items"]
     by_next = read_event_page(provisioning_partner, limit=1, after=response.json()["next"]).json()["items"]
     response.require(by_link == by_next, "lead to the next page")
@@ -167,14 +169,14 @@ def test_feed_link_header_leads_to_the_next_page(provisioning_partner: Caller) -
 def test_the_feed_shows_the_types_and_the_tenant_that_are_asked_for(provisioning_partner: Caller) -> None:
     states, other = change_tenant(provisioning_partner), provisioning_partner.create()
     tenant = states[0]["tenant"]
-    for asked, expected in (
+    for query, expected in (
         ({"type": "tenant.created"}, [tenant, other["tenant"]]),
         ({"type": "tenant.suspended,tenant.created"}, [tenant, tenant, other["tenant"]]),
         ({"type": "tenant.created", "tenant": other["tenant"]}, [other["tenant"]]),
         ({"type": "tenant.created", "tenant": tenant.upper()}, [tenant]),
         ({"type": "tenant.purged"}, []),
     ):
-        response = read_event_page(provisioning_partner, **asked)
+        response = read_event_page(provisioning_partner, **query)
         response.require([event["tenant"] for event in response.json()["items"]] == expected, "show these events alone")
 
 
@@ -233,12 +235,12 @@ def test_address_and_user_agent_are_shown_to_auditors_only(
 ) -> None:
     body, agent = provisioning_partner.body(), {"User-Agent": "conformance/1.0"}
     provisioning_partner.wait_until_active(provisioning_partner("POST", TENANTS, json=body, headers=agent).tenant(201))
-    for caller, asked in (
+    for caller, query in (
         (provisioning_partner, {}),
         (provisioning_stranger.administrator(), {"partner": provisioning_partner.partner}),
     ):
         granted = caller.api.config.roles[caller.find_role("event:read")]
-        response = read_event_page(caller, **asked, type="tenant.created")
+        response = read_event_page(caller, **query, type="tenant.created")
         by = response.json()["items"][0]["actor"]
         seen = AUDITED_ACTOR_FIELDS if "audit:read" in granted else ACTOR_FIELDS
         response.require({*by} == seen, f"show {', '.join(sorted(seen))} of who acted")

@@ -18,7 +18,7 @@ def require_replayed(response: ApiResponse, first: ApiResponse) -> None:
     kept = ("ETag", "Location", "Content-Type")
     same = response.status == first.status and response.body == first.body
     response.require(
-        same and all(response.headers.get(one) == first.headers.get(one) for one in kept), "repeat its answer"
+        same and all(response.headers.get(name) == first.headers.get(name) for name in kept), "repeat its answer"
     )
 
 

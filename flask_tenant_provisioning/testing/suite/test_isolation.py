@@ -111,7 +111,7 @@ def test_administrator_lists_and_creates_for_the_partner_parameter(
     tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
     query = f"?partner={provisioning_partner.partner}"
     response = everybody("POST", TENANTS + query, json=provisioning_partner.body())
-    made = provisioning_partner.wait_until_active(response.tenant(201))
-    response.require(made["partner"] == provisioning_partner.partner, "create it for the partner that was named")
+    created = provisioning_partner.wait_until_active(response.tenant(201))
+    response.require(created["partner"] == provisioning_partner.partner, "create it for the partner that was named")
     listed = everybody("GET", TENANTS + query)
-    listed.require(listed.document()["items"] == [tenant, made], "list this partner's tenants")
+    listed.require(listed.document()["items"] == [tenant, created], "list this partner's tenants")

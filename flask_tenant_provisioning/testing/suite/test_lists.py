@@ -33,20 +33,20 @@ WRONG_QUERIES = {
 }
 
 
-def iter_pages(partner: Caller, **asked: Any) -> Iterator[ApiResponse]:
+def iter_pages(partner: Caller, **query: Any) -> Iterator[ApiResponse]:
     """Every page of a list, by `next`."""
     cursor = None
     while True:
-        response = partner("GET", f"{TENANTS}?{urlencode({**asked, **({'cursor': cursor} if cursor else {})})}")
+        response = partner("GET", f"{TENANTS}?{urlencode({**query, **({'cursor': cursor} if cursor else {})})}")
         yield response
         cursor = response.document()["next"]
         if cursor is None:
             return
 
 
-def list_items(partner: Caller, **asked: Any) -> list[dict[str, Any]]:
+def list_items(partner: Caller, **query: Any) -> list[dict[str, Any]]:
     """The whole list."""
-    return [tenant for response in iter_pages(partner, **asked) for tenant in response.document()["items"]]
+    return [tenant for response in iter_pages(partner, **query) for tenant in response.document()["items"]]
 
 
 def create_tenants(partner: Caller) -> list[dict[str, Any]]:
@@ -61,9 +61,9 @@ def first_page(provisioning_partner: Caller) -> ApiResponse:
     return provisioning_partner("GET", f"{TENANTS}?limit=2")
 
 
-def get_next_page(partner: Caller, cursor: str, **asked: Any) -> ApiResponse:
+def get_next_page(partner: Caller, cursor: str, **query: Any) -> ApiResponse:
     """Read the page after `cursor`, of a list that may be another."""
-    return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **asked, 'cursor': cursor})}")
+    return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **query, 'cursor': cursor})}")
 
 
 def test_a_list_shows_whole_tenants(provisioning_partner: Caller) -> None:
@@ -98,9 +98,9 @@ def test_link_header_leads_to_the_next_page(provisioning_partner: Caller, first_
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first_page.header("Link"))
     if link is None:
         first_page.fail('answer with one Link whose rel is "next"')
-    asked = parse_qs(urlsplit(link[1]).query)
+    query = parse_qs(urlsplit(link[1]).query)
     expected = {"limit": ["2"], "cursor": [first_page.document()["next"]]}
-    first_page.require(asked == expected, "keep in its Link what was asked")
+    first_page.require(query == expected, "keep in its Link what was asked")
     response = provisioning_partner("GET", provisioning_partner.api.get_path(link[1]))
     same = get_next_page(provisioning_partner, first_page.document()["next"]).document()
     response.require(response.document()["items"] == same["items"], "show the next page")
@@ -204,13 +204,13 @@ def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: Ap
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "query",
     [{"sort": "-created_at"}, {"sort": "client_name"}, {"status": "active"}, {"include_deleted": "true"}, {"q": "a"}],
 )
 def test_a_cursor_of_another_list_is_refused(
-    provisioning_partner: Caller, first_page: ApiResponse, asked: dict[str, str]
+    provisioning_partner: Caller, first_page: ApiResponse, query: dict[str, str]
 ) -> None:
-    get_next_page(provisioning_partner, first_page.document()["next"], **asked).problem(400, "invalid-cursor")
+    get_next_page(provisioning_partner, first_page.document()["next"], **query).problem(400, "invalid-cursor")
 
 
 def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, first_page: ApiResponse) -> None:
@@ -219,5 +219,5 @@ def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, 
 
 def test_a_cursor_serves_pages_of_any_size(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     cursor = first_page.document()["next"]
-    one, two = (get_next_page(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
-    first_page.require(one == two[:1] and len(two) == 2, "be followed by pages of any size")
+    single, two = (get_next_page(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
+    first_page.require(single == two[:1] and len(two) == 2, "be followed by pages of any size")

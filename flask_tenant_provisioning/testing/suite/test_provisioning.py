@@ -25,11 +25,11 @@ def test_an_active_tenant_has_been_provisioned(provisioning_partner: Caller) -> 
 
 def test_a_tenant_is_provisioning_while_there_are_steps_to_do(provisioning_partner: Caller) -> None:
     response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
-    made = response.tenant(201)
-    if made["status"] != "provisioning":
+    created = response.tenant(201)
+    if created["status"] != "provisioning":
         pytest.skip("this host registers no steps")
-    tenant = provisioning_partner.wait_until_active(made)
-    response.require(tenant["version"] > made["version"], "be followed by a change that makes the tenant active")
+    tenant = provisioning_partner.wait_until_active(created)
+    response.require(tenant["version"] > created["version"], "be followed by a change that makes the tenant active")
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])

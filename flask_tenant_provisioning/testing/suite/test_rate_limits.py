@@ -15,17 +15,17 @@ _ALLOWED = re.compile(r'"[a-z0-9-]+";q=([0-9]+);w=[0-9]+')
 def read_remaining(response: ApiResponse) -> list[int]:
     """Return how many requests a response says are left of each limit."""
     __tracebackhide__ = True
-    matches = [re.fullmatch(_LEFT, one) for one in response.header("RateLimit").split(", ")]
+    matches = [re.fullmatch(_LEFT, limit) for limit in response.header("RateLimit").split(", ")]
     response.require(all(matches), 'say what is left in RateLimit, such as "read";r=119;t=60')
-    return [int(one[1]) for one in matches if one]
+    return [int(match[1]) for match in matches if match]
 
 
 def test_response_shows_the_rate_limit_and_the_remaining_requests(provisioning_partner: Caller) -> None:
     provisioning_partner.api.require_rate_limits("read")
     response = provisioning_partner("GET", TENANTS).expect(200)
-    allowed = [re.fullmatch(_ALLOWED, one) for one in response.header("RateLimit-Policy").split(", ")]
+    allowed = [re.fullmatch(_ALLOWED, policy) for policy in response.header("RateLimit-Policy").split(", ")]
     response.require(all(allowed), 'say what is allowed in RateLimit-Policy, such as "read";q=120;w=60')
-    most = [int(one[1]) for one in allowed if one]
+    most = [int(match[1]) for match in allowed if match]
     fits = len(read_remaining(response)) == len(most) and all(map(int.__lt__, read_remaining(response), most))
     response.require(fits, "have less left than is allowed")
 

@@ -65,8 +65,8 @@ def test_settings_schema_describes_the_settings(provisioning_partner: Caller) ->
     response.require(schema["$schema"].endswith("2020-12/schema"), "answer with JSON Schema, draft 2020-12")
     effective = read_settings(provisioning_partner, provisioning_partner.create())["effective"]
     for name, values in effective.items():
-        known = schema["properties"].get(name, {}).get("properties", {})
-        response.require(known.keys() >= values.keys(), f"describe every key of {name}")
+        known_keys = schema["properties"].get(name, {}).get("properties", {})
+        response.require(known_keys.keys() >= values.keys(), f"describe every key of {name}")
 
 
 def test_a_new_tenant_sets_nothing(provisioning_partner: Caller) -> None:
@@ -94,8 +94,8 @@ def test_value_applies_until_it_is_inherited_again(
     response.require(require_settings(response) == {**before, "version": 2}, "return the key to what it inherits")
     listed = provisioning_partner("GET", f"{settings_path(tenant)}/history")
     versions = listed.document()["items"]
-    listed.require([one["version"] for one in versions] == [2, 1], "list both versions, the newest first")
-    listed.require_instants(one["timestamp"] for one in versions)
+    listed.require([version["version"] for version in versions] == [2, 1], "list both versions, the newest first")
+    listed.require_instants(version["timestamp"] for version in versions)
     back = write_settings(provisioning_partner, "POST", tenant, 2, {"version": 1}, "/rollback")
     back.require(require_settings(back) == {**settings, "version": 3}, "set what version 1 had set")
     replaced = write_settings(provisioning_partner, "PUT", tenant, 3, {})

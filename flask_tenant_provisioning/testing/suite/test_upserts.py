@@ -40,8 +40,8 @@ def test_upsert_replaces_an_existing_tenant(provisioning_partner: Caller) -> Non
 
 def test_upsert_of_the_current_values_changes_nothing(provisioning_partner: Caller) -> None:
     body = make_body(provisioning_partner)
-    made = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body).tenant(201)
-    tenant = provisioning_partner.wait_until_active(made)
+    created = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body).tenant(201)
+    tenant = provisioning_partner.wait_until_active(created)
     matching = provisioning_partner.make_if_match(tenant)
     response = provisioning_partner("PUT", get_upsert_path("crm-1"), json=body, headers=matching)
     response.require(response.tenant() == tenant, "change nothing, the version neither")
@@ -79,8 +79,8 @@ def test_upsert_with_the_email_of_another_tenant_is_refused(provisioning_partner
 
 def test_an_upsert_can_insist_on_creating(provisioning_partner: Caller) -> None:
     path, only_new = get_upsert_path("crm-1"), {"If-None-Match": "*"}
-    made = provisioning_partner("PUT", path, json=make_body(provisioning_partner), headers=only_new).tenant(201)
-    tenant = provisioning_partner.wait_until_active(made)
+    created = provisioning_partner("PUT", path, json=make_body(provisioning_partner), headers=only_new).tenant(201)
+    tenant = provisioning_partner.wait_until_active(created)
     response = provisioning_partner("PUT", path, json=make_body(provisioning_partner), headers=only_new)
     response.problem(412, "precondition-failed")
     response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")

@@ -326,22 +326,22 @@ def test_naming_a_partner_is_for_administrators(app: Flask, role: str, whose: st
 
 
 def test_an_administrator_sees_every_partner(app: Flask) -> None:
-    one, two, admin = Caller(app), Caller(app), Caller(app, roles=["provisioning-admin"])
-    made = [one.create(), two.create()]
-    for tenant in made:
+    first, second, admin = Caller(app), Caller(app), Caller(app, roles=["provisioning-admin"])
+    tenants = [first.create(), second.create()]
+    for tenant in tenants:
         assert admin("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
         assert admin("GET", f"/tenants?partner={tenant['partner']}").get_json()["items"] == [tenant]
     listed = admin("GET", "/tenants?sort=-created_at&limit=1000").get_json()["items"]
-    assert [tenant["tenant"] for tenant in listed if tenant in made] == [made[1]["tenant"], made[0]["tenant"]]
+    assert [tenant["tenant"] for tenant in listed if tenant in tenants] == [tenants[1]["tenant"], tenants[0]["tenant"]]
 
 
 def test_administrator_creates_for_the_partner_parameter_or_its_own_partner(app: Flask) -> None:
-    one, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
+    partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
     body = {"client_name": "Example Corp", "email": "admin@example.com"}
-    named = admin("POST", f"/tenants?partner={one.partner}", json=body)
-    assert (named.status_code, named.get_json()["partner"]) == (201, one.partner)
+    named = admin("POST", f"/tenants?partner={partner.partner}", json=body)
+    assert (named.status_code, named.get_json()["partner"]) == (201, partner.partner)
     assert admin("POST", "/tenants", json=body).get_json()["partner"] == admin.partner
-    assert one("GET", "/tenants").get_json()["items"] == [named.get_json()]
+    assert partner("GET", "/tenants").get_json()["items"] == [named.get_json()]
 
 
 def test_administrator_role_is_configurable() -> None:
@@ -380,8 +380,8 @@ def token(app: Flask, expires: float | timedelta = timedelta(hours=1), **claims:
     if not isinstance(expires, timedelta):
         names["exp"], expires = expires, timedelta(hours=1)
     with signing_context(app):
-        made: str = create_access_token("someone", additional_claims=names, expires_delta=expires)
-    return made
+        signed: str = create_access_token("someone", additional_claims=names, expires_delta=expires)
+    return signed
 
 
 def status(app: Flask, bearer: str, path: str = f"{PREFIX}/tenants") -> int | str:
@@ -392,8 +392,8 @@ def status(app: Flask, bearer: str, path: str = f"{PREFIX}/tenants") -> int | st
 
 def cached_tokens(app: Flask, mount: str = "provisioning") -> dict[bytes, Any]:
     """The tokens that a mount remembers."""
-    known: dict[bytes, Any] = app.extensions["tenant_provisioning"][mount].guard._tokens._cache._entries
-    return known
+    entries: dict[bytes, Any] = app.extensions["tenant_provisioning"][mount].guard._tokens._cache._entries
+    return entries
 
 
 @pytest.mark.parametrize(
@@ -571,12 +571,12 @@ def test_a_remembered_token_that_the_host_revokes_is_refused_and_may_come_back(m
 
 
 def test_the_hosts_loaders_are_asked_at_every_request_in_their_order(make_host: MakeApp) -> None:
-    app, asked = make_host(), list[str]()
+    app, calls = make_host(), list[str]()
     manager = app.extensions[MANAGER]
 
     def answers(loader: str, response: bool) -> Callable[..., bool]:
         def answered(header: dict[str, Any], claims: dict[str, Any]) -> bool:
-            asked.append(loader)
+            calls.append(loader)
             return response
 
         return answered
@@ -586,7 +586,7 @@ def test_the_hosts_loaders_are_asked_at_every_request_in_their_order(make_host: 
     manager.user_lookup_loader(answers("user", True))
     bearer = token(app)
     assert [status(app, bearer) for _ in range(3)] == [200, 200, 200]
-    assert asked == (["blocklist", "claims"] if is_isolated() else ["blocklist", "claims", "user"]) * 3
+    assert calls == (["blocklist", "claims"] if is_isolated() else ["blocklist", "claims", "user"]) * 3
 
 
 def test_loaders_that_come_after_a_token_was_remembered_are_asked(make_host: MakeApp) -> None:

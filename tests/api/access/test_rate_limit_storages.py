@@ -232,11 +232,11 @@ def test_the_end_of_a_fixed_window_is_asked_once(hand: ManualClock) -> None:
 def test_a_window_that_another_process_began_is_known(hand: ManualClock) -> None:
     storage = ClockedStorage(hand.url)
     strategy = FixedWindowRateLimiter(storage)
-    one, other, item = WindowCounter(hand.clock), WindowCounter(hand.clock), parse("9/minute")
-    for windows in (one, other):
+    counter, other, item = WindowCounter(hand.clock), WindowCounter(hand.clock), parse("9/minute")
+    for windows in (counter, other):
         windows.hit(strategy, item, "k")
     hand.wait(70)
-    assert one.hit(strategy, item, "k").resets_at == hand.clock.now + 60
+    assert counter.hit(strategy, item, "k").resets_at == hand.clock.now + 60
     assert other.hit(strategy, item, "k") == (True, 7, hand.clock.now + 60)
 
 
@@ -280,12 +280,12 @@ def make_host(make: Make) -> IsolatedHost:
 @pytest.mark.parametrize("strategy", ["fixed-window", "moving-window"])
 def test_the_hosts_limiter_counts_with_its_storage_strategy_and_prefix(make: Make, later: bool, strategy: str) -> None:
     host = make_host(make)
-    made = None if later else limiter(host, strategy=strategy, key_prefix="ours")
+    host_limiter = None if later else limiter(host, strategy=strategy, key_prefix="ours")
     partner = host.open()
-    made = made or limiter(host, strategy=strategy, key_prefix="ours")
+    host_limiter = host_limiter or limiter(host, strategy=strategy, key_prefix="ours")
     assert send_requests(partner, 3) == [200, 200, 429]
-    assert counter(host.app) is made
-    storage: Any = made.storage
+    assert counter(host.app) is host_limiter
+    storage: Any = host_limiter.storage
     counted = storage.storage if strategy == "fixed-window" else storage.events
     assert [*counted] == [f"LIMITER/ours/provisioning/provisioning/read/{partner.partner}/2/1/hour"]
 
@@ -301,19 +301,19 @@ def test_two_mounts_are_counted_apart_by_one_limiter(make: Make) -> None:
 
 def test_first_of_several_limiter_prefixes_applies(make: Make) -> None:
     host = make_host(make)
-    made = {prefix: limiter(host, key_prefix=prefix) for prefix in ("c", "a", "b")}
+    limiters = {prefix: limiter(host, key_prefix=prefix) for prefix in ("c", "a", "b")}
     partner = host.open()
     assert send_requests(partner, 3) == [200, 200, 429]
-    assert counter(host.app) is made["a"]
+    assert counter(host.app) is limiters["a"]
 
 
 def test_disabled_host_limiter_counts_nothing(make: Make) -> None:
     host = make_host(make)
-    made = limiter(host)
+    host_limiter = limiter(host)
     partner = host.open()
-    made.enabled = False
+    host_limiter.enabled = False
     assert send_requests(partner, 4) == [200] * 4
-    made.enabled = True
+    host_limiter.enabled = True
     assert send_requests(partner, 3) == [200, 200, 429]
 
 
@@ -325,8 +325,8 @@ def test_a_limiter_that_was_never_on_counts_nothing(make: Make) -> None:
 
 def test_the_hosts_limits_and_the_apis_are_counted_apart(make: Make) -> None:
     host = make_host(make)
-    made = limiter(host, headers_enabled=True)
-    host.app.add_url_rule("/own", "own", made.limit("1/hour")(lambda: "own"))
+    host_limiter = limiter(host, headers_enabled=True)
+    host.app.add_url_rule("/own", "own", host_limiter.limit("1/hour")(lambda: "own"))
     host.app.add_url_rule("/free", "free", lambda: "free")
     partner = host.open()
     assert send_requests(partner, 2) == [200, 200]

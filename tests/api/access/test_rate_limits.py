@@ -160,16 +160,16 @@ def test_suspended_partner_returns_403_and_is_not_counted(limited: Limits) -> No
 
 def test_every_authenticated_response_has_rate_limit_headers(limited: Limits) -> None:
     partner = limited(read="5/hour", write="9/hour")
-    made = partner("POST", "/tenants", json=ROW)
-    path = tenant_path(made.get_json())
-    asked: tuple[tuple[str, str, dict[str, Any], int], ...] = (
-        ("GET", path, {"headers": {"If-None-Match": made.headers["ETag"]}}, 304),
+    created = partner("POST", "/tenants", json=ROW)
+    path = tenant_path(created.get_json())
+    calls: tuple[tuple[str, str, dict[str, Any], int], ...] = (
+        ("GET", path, {"headers": {"If-None-Match": created.headers["ETag"]}}, 304),
         ("GET", "/tenants/no-such", {}, 404),
         ("GET", "/tenants?colour=red", {}, 400),
         ("GET", "/tenants", {"headers": {"Accept": "image/png"}}, 406),
         ("HEAD", "/tenants", {}, 200),
     )
-    for left, (method, where, options, status) in zip((4, 3, 2, 1, 0), asked, strict=True):
+    for left, (method, where, options, status) in zip((4, 3, 2, 1, 0), calls, strict=True):
         response = partner(method, where, **options)
         assert (response.status_code, read_rate_limit_headers(response)[0]) == (status, f'"read";r={left};t=3600')
 
@@ -199,9 +199,9 @@ def test_a_repeated_request_is_counted_and_a_refusal_is_not_its_answer(limited: 
     partner = limited(write="2/minute")
     once = {"json": ROW, "headers": {"Idempotency-Key": "k"}}
     twice = {"json": {**ROW, "email": "b@example.com"}, "headers": {"Idempotency-Key": "l"}}
-    made, again = (partner("POST", "/tenants", **once) for _ in range(2))
+    created, again = (partner("POST", "/tenants", **once) for _ in range(2))
     assert again.headers["Idempotency-Replayed"] == "true"
-    assert (read_rate_limit_headers(made)[0], read_rate_limit_headers(again)[0]) == (
+    assert (read_rate_limit_headers(created)[0], read_rate_limit_headers(again)[0]) == (
         '"write";r=1;t=60',
         '"write";r=0;t=60',
     )
@@ -254,11 +254,11 @@ def test_two_mounts_count_apart(make_app: MakeApp, database_url: str, hand: Manu
         mount.init_app(app, database_url)
     partner = Caller(app)
 
-    def asked(prefix: str) -> list[int]:
+    def send_three(prefix: str) -> list[int]:
         headers = {"Authorization": f"Bearer {partner.token}"}
         return [partner.client.get(f"{prefix}/tenants", headers=headers).status_code for _ in range(3)]
 
-    assert (asked(PREFIX), asked("/eu"), asked("/us")) == ([200, 429, 429], [200, 200, 429], [200] * 3)
+    assert (send_three(PREFIX), send_three("/eu"), send_three("/us")) == ([200, 429, 429], [200, 200, 429], [200] * 3)
     for name in ("provisioning", "eu", "us"):
         get_mount(app, name).storage.engine.dispose()
 
@@ -317,22 +317,22 @@ def test_a_hosts_function_is_enough(asking: Callable[..., Caller]) -> None:
 
 
 def test_a_host_is_asked_once_a_minute_in_its_own_context(asking: Callable[..., Caller], hand: ManualClock) -> None:
-    asked: list[tuple[str, str, str]] = []
+    calls: list[tuple[str, str, str]] = []
 
     def limits(partner: str, route_class: str) -> str:
-        asked.append((current_app.name, partner, route_class))
-        return "100/hour" if len(asked) < 3 else "200/hour"
+        calls.append((current_app.name, partner, route_class))
+        return "100/hour" if len(calls) < 3 else "200/hour"
 
     partner = asking(limits)
     for _ in range(3):
         partner("GET", "/tenants")
     partner("POST", "/tenants", json={})
-    assert asked == [("host", partner.partner, "read"), ("host", partner.partner, "write")]
+    assert calls == [("host", partner.partner, "read"), ("host", partner.partner, "write")]
     hand.wait(POLICY_CACHE_SECONDS - 1)
     assert read_rate_limit_headers(partner("GET", "/tenants"))[1] == '"read";q=100;w=3600'
     hand.wait(1)
     assert read_rate_limit_headers(partner("GET", "/tenants"))[1] == '"read";q=200;w=3600'
-    assert len(asked) == 3
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("said", ["often", "", "0/day", 5, ["1/hour"], ZeroDivisionError("of the host")])

@@ -50,12 +50,12 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
         "community": {"PROVISIONING_EDITION": "community"},
         "no licence": {"PROVISIONING_LICENSE": None},
     }
-    made = Flask("host")
-    made.config.update(make_config(**more[request.param]))
-    JWTManager(made)
-    TenantProvisioning().init_app(made, f"sqlite:///{tmp_path}/provisioning.sqlite3")
-    yield made
-    mount = made.extensions["tenant_provisioning"]["provisioning"]
+    host = Flask("host")
+    host.config.update(make_config(**more[request.param]))
+    JWTManager(host)
+    TenantProvisioning().init_app(host, f"sqlite:///{tmp_path}/provisioning.sqlite3")
+    yield host
+    mount = host.extensions["tenant_provisioning"]["provisioning"]
     if "storage" in vars(mount):
         mount.storage.engine.dispose()
 
@@ -460,10 +460,10 @@ def test_one_view_serves_two_apps_each_by_its_own_keys_and_roles() -> None:
         JWTManager(app)
         TenantProvisioning().init_app(app)
         app.add_url_rule("/shared", view_func=shared)
-    one, two = apps
-    assert call(one, "reader-0", path="/shared", method="GET").text == "acme"
-    check_problem(call(two, "reader-0", path="/shared", method="GET"), status=403)
-    two.config["JWT_SECRET_KEY"] = "a secret that the other app has not, 32 bytes"
-    headers = bearer(one, "reader-0", "reader-1")
-    assert one.test_client().get("/shared", headers=headers).status_code == 200
-    check_problem(two.test_client().get("/shared", headers=headers), status=401, code="invalid-token")
+    first, second = apps
+    assert call(first, "reader-0", path="/shared", method="GET").text == "acme"
+    check_problem(call(second, "reader-0", path="/shared", method="GET"), status=403)
+    second.config["JWT_SECRET_KEY"] = "a secret that the other app has not, 32 bytes"
+    headers = bearer(first, "reader-0", "reader-1")
+    assert first.test_client().get("/shared", headers=headers).status_code == 200
+    check_problem(second.test_client().get("/shared", headers=headers), status=401, code="invalid-token")

@@ -147,46 +147,46 @@ def _change(good: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=ALGORITHMS)
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A host at each algorithm."""
-    made = Target(tmp_path_factory.mktemp("attacked"), request.param)
-    yield made
-    made.close()
+    new_target = Target(tmp_path_factory.mktemp("attacked"), request.param)
+    yield new_target
+    new_target.close()
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A host at HS256, for what does not depend on the kind of key."""
-    made = Target(tmp_path_factory.mktemp("attacked"))
-    yield made
-    made.close()
+    new_target = Target(tmp_path_factory.mktemp("attacked"))
+    yield new_target
+    new_target.close()
 
 
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Callable[..., Target]]:
     """Builds hosts with a configuration of their own."""
-    made: list[Target] = []
+    targets: list[Target] = []
 
     def make(algorithm: str = "HS256", **config: Any) -> Target:
-        made.append(Target(tmp_path, algorithm, **config))
-        return made[-1]
+        targets.append(Target(tmp_path, algorithm, **config))
+        return targets[-1]
 
     yield make
-    for each in made:
+    for each in targets:
         each.close()
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Target]]:
     """Hosts with a fixed configuration, each built once."""
-    made: dict[str, Target] = {}
+    targets: dict[str, Target] = {}
 
     def get(algorithm: str = "HS256", **config: Any) -> Target:
         key = json.dumps([algorithm, config])
-        if key not in made:
-            made[key] = Target(tmp_path_factory.mktemp("shared"), algorithm, **config)
-        return made[key]
+        if key not in targets:
+            targets[key] = Target(tmp_path_factory.mktemp("shared"), algorithm, **config)
+        return targets[key]
 
     yield get
-    for each in made.values():
+    for each in targets.values():
         each.close()
 
 

@@ -48,13 +48,13 @@ class Stage:
     def __init__(self, app: Flask, operation: str, most: int | None = None) -> None:
         self.app, self.partner = app, Caller(app)
         self.mount = app.extensions["tenant_provisioning"]["provisioning"]
-        made = {name: self._made(name) for name in TENANTS}
-        self.ids = {name: tenant["tenant"] for name, tenant in made.items()}
+        tenants = {name: self._made(name) for name in TENANTS}
+        self.ids = {name: tenant["tenant"] for name, tenant in tenants.items()}
         self.partner("POST", f"/tenants/{self.ids['b']}/suspend", json={"reason": "unpaid"})
         self.partner("DELETE", f"/tenants/{self.ids['c']}")
-        update_tenant_row(app, made["d"], status="provisioning")
-        update_tenant_row(app, made["e"], external_id=None)
-        update_tenant_row(app, made["f"], fields=None)
+        update_tenant_row(app, tenants["d"], status="provisioning")
+        update_tenant_row(app, tenants["e"], external_id=None)
+        update_tenant_row(app, tenants["f"], fields=None)
         self.ids["stranger"] = Caller(app).create(region="eu")["tenant"]
         job = dict.fromkeys(Job._fields, 0) | {"partner_id": self.partner.partner, "operation": operation}
         self._job = Job(**job | {"id": self.mount.storage.new_id(), "mode": "partial", "chunks": 2})
@@ -78,7 +78,7 @@ class Stage:
             count += len(sent)
             done = [validate_row(self.mount, self._job, row) for row in sent]
             results += self.mount.storage.transaction(partial(self._done, way, done))
-        return Came([self._told(one) for one in results], self._tenants(), self._events())
+        return Came([self._told(result) for result in results], self._tenants(), self._events())
 
     def _done(self, way: RowStrategy, rows: list[ValidatedRow], session: Session) -> list[RowResult]:
         return way(session, self._setting, self._job, rows)
@@ -118,8 +118,8 @@ class Stage:
                 document.pop(name, None)
         return document
 
-    def _told(self, one: RowResult) -> Any:
-        return self._plain(one._asdict())
+    def _told(self, result: RowResult) -> Any:
+        return self._plain(result._asdict())
 
     def _tenants(self) -> list[Any]:
         rows = fetch_rows(self.app, "tenants", partner_id=self.partner.partner)
@@ -133,7 +133,7 @@ class Stage:
             shown = {name: change for name, change in changes.items() if name not in ("deleted_at", "purge_at")}
             told = {**row, "position": None, "changes": shown, "data": self._plain(json.loads(row["data"]))}
             events.append(self._plain(told))
-        return sorted(events, key=lambda one: json.dumps(one, sort_keys=True))
+        return sorted(events, key=lambda event: json.dumps(event, sort_keys=True))
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ class Stage:
     def __init__(self, app: Flask, most: int | None) -> None:
         self.app, self.partner = app, Caller(app)
         self.bulk = Bulk(app, self.partner)
-        made = {name: self._made(name) for name in TENANTS}
-        self.ids = {name: tenant["tenant"] for name, tenant in made.items()} | {"unknown": UNKNOWN}
+        tenants = {name: self._made(name) for name in TENANTS}
+        self.ids = {name: tenant["tenant"] for name, tenant in tenants.items()} | {"unknown": UNKNOWN}
         self.ok("POST", f"/tenants/{self.ids['b']}/suspend", json={"reason": "unpaid"})
         self.ok("DELETE", f"/tenants/{self.ids['c']}")
         limits = {"max_tenants": None if most is None else LIVING + most, "allowed_plans": ["gold", "silver"]}
@@ -75,7 +75,7 @@ class Stage:
         job = self.ok("POST", path, json=[self.named(row) for row in sent])["job"]
         self.bulk.work()
         items = self.ok("GET", f"/bulk-jobs/{job}/items?limit=200")["items"]
-        return [self._plain(one) for one in items]
+        return [self._plain(item) for item in items]
 
     def came(self, results: list[Any]) -> Came:
         """The effects in the database once the rows are done."""
@@ -100,9 +100,9 @@ class Stage:
     def _plain(self, value: Any) -> Any:
         """A value with its known ids as names, others as new, and without what is different each time."""
         if isinstance(value, dict):
-            return {name: self._plain(one) for name, one in value.items() if name not in VARYING}
+            return {name: self._plain(member) for name, member in value.items() if name not in VARYING}
         if isinstance(value, list):
-            return [self._plain(one) for one in value]
+            return [self._plain(member) for member in value]
         for name, tenant in self.ids.items():
             if value == tenant:
                 return name
@@ -121,7 +121,7 @@ class Calls(Stage):
             body = dict(self.named(row))
             key = body.pop("idempotency_key", None)
             results.append(self._once(number, body, key, keys))
-        return [self._plain(one) for one in results]
+        return [self._plain(result) for result in results]
 
     def _once(self, number: int, body: Body, key: Any, keys: dict[str, tuple[str, Any]]) -> Body:
         same = json.dumps(body, sort_keys=True)
@@ -209,7 +209,7 @@ class Calls(Stage):
     def _refused(self, number: int, body: Body, errors: list[Body]) -> Body:
         some = f"{len(errors)} fields are invalid." if len(errors) > 1 else "1 field is invalid."
         response = {"status": 400, "code": "validation-error", "detail": some}
-        ordered = sorted(errors, key=lambda one: str(one["pointer"]))
+        ordered = sorted(errors, key=lambda error: str(error["pointer"]))
         return self._failed(number, body, {**response, "errors": ordered})
 
     def _failed(self, number: int, body: Body, response: Body) -> Body:
@@ -223,9 +223,9 @@ class Calls(Stage):
 def plain(results: list[Any]) -> list[Any]:
     """Results without the titles and types of problems."""
     rows = []
-    for one in results:
-        problem = one["problem"] and {k: v for k, v in one["problem"].items() if k not in ("type", "title")}
-        rows.append({**one, "problem": problem})
+    for result in results:
+        problem = result["problem"] and {k: v for k, v in result["problem"].items() if k not in ("type", "title")}
+        rows.append({**result, "problem": problem})
     return rows
 
 
@@ -239,10 +239,10 @@ def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | No
     assert rowwise.came([]) == before
     assert rowwise.came(plain(rowwise.job(operation, sent))) == expected
     results = plain(whole.job(operation, sent, "&mode=atomic"))
-    if any(one["state"] == "failed" for one in expected.results):
+    if any(result["state"] == "failed" for result in expected.results):
         skipped = {"state": "skipped", "status": None, "tenant": None}
         assert results == [
-            one if one["state"] == "failed" else _merge_skipped(one, skipped) for one in expected.results
+            result if result["state"] == "failed" else _merge_skipped(result, skipped) for result in expected.results
         ]
         assert whole.came([]) == before
     else:
@@ -250,8 +250,8 @@ def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | No
     return expected
 
 
-def _merge_skipped(one: Body, skipped: Body) -> Body:
-    return {**one, **skipped}
+def _merge_skipped(result: Body, skipped: Body) -> Body:
+    return {**result, **skipped}
 
 
 @pytest.fixture(autouse=True)
@@ -371,13 +371,13 @@ patched = st.builds(
     ),
 )
 meant = st.builds(
-    lambda one, other, more: {**one, **other, **more},
+    lambda row, other, more: {**row, **other, **more},
     st.one_of(named, named, st.just({})),
     st.one_of(st.just({}), named),
     st.fixed_dictionaries({}, optional={"idempotency_key": keys}),
 )
 reasons = st.sampled_from([{}, {"reason": "late"}, {"reason": 1}])
-suspended = st.builds(lambda one, more: {**one, **more}, meant, reasons)
+suspended = st.builds(lambda row, more: {**row, **more}, meant, reasons)
 ROWS: dict[str, st.SearchStrategy[Any]] = {
     "create": whole, "upsert": upserted, "update": patched, "suspend": suspended, "reactivate": meant, "delete": meant,
 }  # fmt: skip

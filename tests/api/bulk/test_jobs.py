@@ -170,7 +170,7 @@ def test_invalid_upload_parameters_are_refused(partner: Caller) -> None:
 def test_bulk_job_requires_each_permission_of_its_operation(partner: Caller, operation: str, needed: list[str]) -> None:
     path = f"{JOBS}?operation={operation}"
     for missing in needed:
-        granted = ["bulk:create", *(one for one in needed if one != missing)]
+        granted = ["bulk:create", *(permission for permission in needed if permission != missing)]
         narrow = Caller(partner.app, partner.partner, permissions=granted)
         detail = f"This needs the permission {missing}."
         response = narrow("POST", path, json=[])
@@ -205,8 +205,8 @@ def test_an_administrator_uploads_for_a_partner(partner: Caller) -> None:
     assert tenant["partner"] == partner.partner
     assert read(partner, job)["state"] == "succeeded"
     for path in (JOBS, f"{JOBS}?operation=update"):
-        asked = f"{path}{'&' if '?' in path else '?'}partner=another"
-        response = partner("POST", asked, json=[])
+        partner_path = f"{path}{'&' if '?' in path else '?'}partner=another"
+        response = partner("POST", partner_path, json=[])
         assert_problem(response, 403, "insufficient-permission", "Only an administrator may name a partner.")
 
 
@@ -264,8 +264,8 @@ def test_a_cursor_is_good_for_its_own_list(partner: Caller) -> None:
     for n in range(2):
         create_job(partner, [make_row(n)])
     cursor = partner("GET", f"{JOBS}?limit=1").get_json()["next"]
-    for asked in (f"cursor={cursor}&state=queued", f"cursor={cursor[:-1]}", "cursor=x"):
-        assert partner("GET", f"{JOBS}?{asked}").get_json()["code"] == "invalid-cursor"
+    for query in (f"cursor={cursor}&state=queued", f"cursor={cursor[:-1]}", "cursor=x"):
+        assert partner("GET", f"{JOBS}?{query}").get_json()["code"] == "invalid-cursor"
 
 
 # Cancel and resume.

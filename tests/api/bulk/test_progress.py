@@ -50,7 +50,7 @@ def events(data: bytes | Iterator[bytes]) -> list[tuple[str, dict[str, Any]]]:
     """Return the kind and the job of each event."""
     text = (data if isinstance(data, bytes) else b"".join(data)).decode()
     events = [dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")]
-    return [(one["event"], json.loads(one["data"])) for one in events if "event" in one]
+    return [(fields["event"], json.loads(fields["data"])) for fields in events if "event" in fields]
 
 
 def test_each_change_sends_an_event() -> None:
@@ -117,14 +117,14 @@ STREAM = {"wsgi.multithread": True}
 
 def test_streams_of_a_partner_beyond_its_seats_show_the_job_once(make_app: Callable[..., Flask]) -> None:
     app = make_app(PROVISIONING_LONG_REQUESTS=3, PROVISIONING_LONG_REQUESTS_PER_PARTNER=2)
-    one, other = Caller(app), Caller(app)
+    acme, other = Caller(app), Caller(app)
 
     def follow(partner: Caller) -> Any:
         document = partner("POST", JOBS, json=[ROW]).get_json()
         return partner("GET", f"{JOBS}/{document['job']}/progress", environ_overrides=STREAM)
 
-    lasting = [follow(one), follow(one)]
-    assert [kind for kind, _ in events(follow(one).data)] == ["progress"]
+    lasting = [follow(acme), follow(acme)]
+    assert [kind for kind, _ in events(follow(acme).data)] == ["progress"]
     lasting.append(follow(other))
     assert [kind for kind, _ in events(follow(other).data)] == ["progress"]
     assert get_mount(app).once(LongRequestLimits).slots.used == 3
@@ -164,15 +164,15 @@ def test_a_stream_ends_with_its_token_and_its_partner_s_standing(
 @pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
 def test_a_download_without_a_free_seat_says_when_to_ask_again(make_app: Callable[..., Flask], kind: str) -> None:
     app = make_app(PROVISIONING_LONG_REQUESTS=2, PROVISIONING_LONG_REQUESTS_PER_PARTNER=1)
-    one, two, three = (Caller(app) for _ in range(3))
+    slow, two, three = (Caller(app) for _ in range(3))
 
     def download(partner: Caller) -> Any:
         document = partner("POST", JOBS, json=[ROW]).get_json()
         Bulk(app, partner).work()
         return partner("GET", f"{JOBS}/{document['job']}/items", headers={"Accept": kind})
 
-    first = download(one)
-    response = download(one)
+    first = download(slow)
+    response = download(slow)
     detail = "This partner has 1 long request under way: a slow body, an upload, a stream or a download."
     assert_problem(response, 429, "too-many-long-requests", detail)
     assert response.headers["Retry-After"] == "5"

@@ -92,9 +92,9 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    made = Gate("e39")
-    yield made
-    made.open.set()
+    new_gate = Gate("e39")
+    yield new_gate
+    new_gate.open.set()
 
 
 @pytest.mark.postgresql
@@ -115,8 +115,8 @@ def test_atomic_job_does_not_block_other_writes(
     worker = threading.Thread(target=host.bulk.work)
     worker.start()
     assert gate.reached.wait(WAIT)
-    made = [caller.create(external_id="mine") for caller in (host.other, host.partner)]
-    assert host.other("DELETE", f"/tenants/{made[0]['tenant']}").status_code == 200
+    tenants = [caller.create(external_id="mine") for caller in (host.other, host.partner)]
+    assert host.other("DELETE", f"/tenants/{tenants[0]['tenant']}").status_code == 200
     assert host.bulk.job(job).finished_at is None, "it is still in its transaction"
     gate.open.set()
     worker.join(WAIT)
@@ -155,7 +155,7 @@ def test_a_limit_that_stops_a_job_leaves_counters_exact(
     host.partner.create(email="taken@example.com")
     sent = [make_row(0), make_row(1, email="taken@example.com"), make_row(2), make_row(3), make_row(4)]
     results = host.bulk.do("create", sent, mode=mode)
-    assert [(one.problem or {}).get("code") for one in results] == [
+    assert [(result.problem or {}).get("code") for result in results] == [
         None, "tenant-exists", None, "quota-exceeded", "quota-exceeded",
     ]  # fmt: skip
     problem = results[-1].problem or {}
@@ -170,7 +170,7 @@ def test_row_refused_by_a_hook_returns_its_reservation(database_url: str) -> Non
 
     host = LimitedPartner(database_url, 10, 3, create=refuse)
     results = host.bulk.do("create", [make_row(n) for n in range(6)])
-    assert [one.status for one in results] == [201, 500, 500, 201, 201, 403]
+    assert [result.status for result in results] == [201, 500, 500, 201, 201, 403]
     assert host.require_exact() == 3
 
 
@@ -180,7 +180,7 @@ def test_dry_run_reserves_nothing(database_url: str) -> None:
     work, piece, _ = host.begun(job)
     assert set(host.counters().values()) == {(0, 0)}
     work.run(piece)
-    assert [one.status for one in host.bulk.results(job)] == [201, 201, 403]
+    assert [result.status for result in host.bulk.results(job)] == [201, 201, 403]
     assert host.require_exact() == 0
 
 
@@ -226,7 +226,7 @@ def test_returned_places_do_not_count_as_claims(database_url: str, deaths: int) 
         assert host.counters()["partner"] == (0, 0), "its worker died, and its place was returned"
     host.bulk.work()
     expected = (201, None) if deaths < MAX_CLAIMS else (500, "internal-error")
-    assert [(one.status, (one.problem or {}).get("code")) for one in host.bulk.results(job)] == [expected]
+    assert [(result.status, (result.problem or {}).get("code")) for result in host.bulk.results(job)] == [expected]
     assert host.require_exact() == (1 if deaths < MAX_CLAIMS else 0)
 
 

@@ -95,11 +95,11 @@ def test_pages_go_through_all_rows_of_a_state(partner: Caller, monkeypatch: pyte
     monkeypatch.setattr(actions, "CHUNK_ROWS", 3)
     path = finish_job(partner, lines(*(make_row(n, email="nobody") if n % 2 else make_row(n) for n in range(1, 11))))
     for state, expected in [("failed", [1, 3, 5, 7, 9]), ("succeeded", [2, 4, 6, 8, 10]), ("skipped", [])]:
-        rows, asked = [], f"?state={state}&limit=2"
-        while asked:
-            page = partner("GET", f"{path}{asked}").get_json()
+        rows, query = [], f"?state={state}&limit=2"
+        while query:
+            page = partner("GET", f"{path}{query}").get_json()
             rows += [item["row"] for item in page["items"]]
-            asked = f"?state={state}&limit=2&cursor={page['next']}" if page["next"] else ""
+            query = f"?state={state}&limit=2&cursor={page['next']}" if page["next"] else ""
         assert rows == expected
 
 
@@ -195,11 +195,11 @@ def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
     header, *rows = table(partner, path)
     assert header == ["client_name", "email", "industry", "plan", "metadata", "metadata.a", "metadata.b", *RESULT]
     told = [dict(zip(header, cells, strict=True)) for cells in rows]
-    assert [one["metadata.b"] for one in told] == ["zwei\nZeilen", "", "", ""]
-    assert [one["plan"] for one in told] == ["5", "", "", ""]
-    assert [one["metadata"] for one in told] == ["", "", "", "[1]"]
-    assert [one["email"] for one in told] == ["admin1@example.com", "", "", "true"]
-    assert [one["result.code"] for one in told] == [
+    assert [row["metadata.b"] for row in told] == ["zwei\nZeilen", "", "", ""]
+    assert [row["plan"] for row in told] == ["5", "", "", ""]
+    assert [row["metadata"] for row in told] == ["", "", "", "[1]"]
+    assert [row["email"] for row in told] == ["admin1@example.com", "", "", "true"]
+    assert [row["result.code"] for row in told] == [
         "validation-error",
         "malformed-json",
         "validation-error",
@@ -268,7 +268,7 @@ def test_a_corrected_table_can_be_sent_again(partner: Caller, monkeypatch: pytes
     again = finish_job(partner, corrected.encode(), CSV)
     assert [item["state"] for item in partner("GET", again).get_json()["items"]] == ["succeeded", "succeeded"]
     tenants = partner("GET", "/tenants?sort=client_name").get_json()["items"]
-    assert [(one["client_name"], one["email"], one["metadata"]) for one in tenants] == [
+    assert [(tenant["client_name"], tenant["email"], tenant["metadata"]) for tenant in tenants] == [
         ("Client 1", "admin1@example.com", {}),
         ("Client 2", "two@example.com", {"tier": "gold"}),
         ("Client 3", "admin3@example.com", {}),

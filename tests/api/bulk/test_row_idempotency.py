@@ -26,7 +26,7 @@ def make_keyed_row(number: int, key: Any, **more: Any) -> dict[str, Any]:
 
 
 def summarize(results: list[RowResult]) -> list[tuple[str, int | None, str | None]]:
-    return [(one.state, one.status, one.problem["code"] if one.problem else None) for one in results]
+    return [(result.state, result.status, result.problem["code"] if result.problem else None) for result in results]
 
 
 def make_hooked_host(database_url: str) -> Flask:
@@ -55,7 +55,9 @@ def test_a_file_sent_again_makes_nothing_again(bulk: Bulk) -> None:
     again = bulk.do("create", sent)
     assert summarize(first) == [("succeeded", 201, None)] * 3
     assert summarize(again) == [("unchanged", 201, None)] * 2 + [("failed", 409, "tenant-exists")]
-    assert [(one.tenant, one.external_id) for one in again[:2]] == [(one.tenant, one.external_id) for one in first[:2]]
+    assert [(result.tenant, result.external_id) for result in again[:2]] == [
+        (result.tenant, result.external_id) for result in first[:2]
+    ]
     assert fetch_rows(bulk.app, "events", type="tenant.created") == before
 
 
@@ -88,7 +90,7 @@ def test_row_key_takes_effect_once_across_concurrent_chunks(bulk: Bulk, monkeypa
     run_concurrently(3, lambda _number: bulk.work())
     results = bulk.results(job)
     assert sorted(summarize(results)) == [("succeeded", 201, None)] * 10 + [("unchanged", 201, None)] * 50
-    assert {one.tenant for one in results} == {row["id"] for row in fetch_rows(bulk.app, "tenants")}
+    assert {result.tenant for result in results} == {row["id"] for row in fetch_rows(bulk.app, "tenants")}
 
 
 def test_a_row_that_failed_leaves_its_key_to_the_one_that_mends_it(bulk: Bulk) -> None:

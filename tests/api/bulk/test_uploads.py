@@ -73,8 +73,8 @@ class Source(io.RawIOBase):
 
 def upload_stream(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **headers: str) -> Any:
     """The answer to a body of no known length."""
-    given = {"wsgi.input": source, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
-    return partner("POST", JOBS, content_type=media_type, headers=headers, environ_overrides=given)
+    environ = {"wsgi.input": source, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    return partner("POST", JOBS, content_type=media_type, headers=headers, environ_overrides=environ)
 
 
 # What is no upload.
@@ -175,11 +175,11 @@ EVERY = {*WRITABLE, "tenant", "reason", "metadata", "metadata.", "metadata.k", f
 @pytest.mark.parametrize("operation", COLUMNS)
 def test_a_table_has_the_columns_of_its_operation(partner: Caller, operation: str) -> None:
     more = {"metadata.k", f"metadata.{'k' * 40}"} if "email" in COLUMNS[operation] else set()
-    known = {*COLUMNS[operation], *more, "idempotency_key", "result.anything"}
+    columns = {*COLUMNS[operation], *more, "idempotency_key", "result.anything"}
     query = f"?operation={operation}"
-    table = f"{','.join(known)}\n{','.join('1' for _ in known)}\n".encode()
+    table = f"{','.join(columns)}\n{','.join('1' for _ in columns)}\n".encode()
     assert upload(partner, table, "text/csv", query=query).status_code == 202
-    for name in EVERY - known:
+    for name in EVERY - columns:
         response = upload(partner, f"external_id,{name}\n1,\n".encode(), "text/csv", query=query)
         detail = f'The header names a column that rows of this operation do not have: "{name}".'
         assert_problem(response, 400, "malformed-upload", detail, line=1)
@@ -404,8 +404,8 @@ def test_a_server_s_own_error_is_an_upload_that_broke_off(error: Exception) -> N
 
 
 def test_short_body_is_an_interrupted_upload(partner: Caller) -> None:
-    given = {"wsgi.input": io.BytesIO(ROW), "wsgi.input_terminated": True, "CONTENT_LENGTH": "1000"}
-    response = partner("POST", JOBS, content_type=NDJSON, environ_overrides=given)
+    environ = {"wsgi.input": io.BytesIO(ROW), "wsgi.input_terminated": True, "CONTENT_LENGTH": "1000"}
+    response = partner("POST", JOBS, content_type=NDJSON, environ_overrides=environ)
     detail = f"The upload broke off after {len(ROW)} of 1000 bytes."
     assert_problem(response, 400, "malformed-upload", detail)
     assert_nothing_is_kept(partner)

@@ -90,9 +90,9 @@ def make_database_url(request: pytest.FixtureRequest, database: str, factory: py
 
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = custom_fields.make_host(make_database_url(request, database, tmp_path_factory), Kinds, tuple(VALUES))
-    yield made
-    get_storage(made).engine.dispose()
+    new_app = custom_fields.make_host(make_database_url(request, database, tmp_path_factory), Kinds, tuple(VALUES))
+    yield new_app
+    get_storage(new_app).engine.dispose()
 
 
 def list_tenants(caller: Caller, **query: str) -> list[str]:
@@ -113,8 +113,12 @@ def test_a_filter_finds_the_tenants_with_that_value(partner: Caller, name: str) 
 
 
 def test_filters_combine_with_built_in_ones(partner: Caller) -> None:
-    made = [partner.create(text=text, number=number, plan=plan) for text in "ab" for number in (1, 2) for plan in "xy"]
-    wanted = [one["tenant"] for one in made if (one["text"], one["number"], one["plan"]) == ("a", 2, "y")]
+    tenants = [
+        partner.create(text=text, number=number, plan=plan) for text in "ab" for number in (1, 2) for plan in "xy"
+    ]
+    wanted = [
+        tenant["tenant"] for tenant in tenants if (tenant["text"], tenant["number"], tenant["plan"]) == ("a", 2, "y")
+    ]
     assert list_tenants(partner, text="a", number="2", plan="y") == wanted
     assert list_tenants(partner, text="a", number="2", plan="y", sort="-client_name", status="active") == wanted
     assert list_tenants(partner, text="a", q="exam", number="3") == []
@@ -147,16 +151,16 @@ def test_other_partners_tenants_are_never_listed(app: Flask, partner: Caller) ->
 
 @pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Caller, sort: str) -> None:
-    made = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
+    expected = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
     partner.create(text="b")
     tenants, query = [], {"text": "a", "sort": sort, "limit": "2"}
     while True:
         page = partner("GET", "/tenants", query_string=query).get_json()
-        tenants += [one["tenant"] for one in page["items"]]
+        tenants += [tenant["tenant"] for tenant in page["items"]]
         if page["next"] is None:
             break
         query["cursor"] = page["next"]
-    assert tenants == (made[::-1] if sort.startswith("-") else made)
+    assert tenants == (expected[::-1] if sort.startswith("-") else expected)
     for other in ({"text": "b"}, {"number": "1"}):
         response = partner("GET", "/tenants", query_string={**query, **other})
         assert_problem(response, 400, "invalid-cursor", "Invalid cursor.")
@@ -166,9 +170,16 @@ def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Ca
 
 def test_a_value_that_the_field_refuses_is_refused(partner: Caller) -> None:
     invalid = "invalid-field"
-    asked = {"number": "x", "strict": "1.5", "flag": "maybe", "day": "2026-02-30", "uuid": "1", "text": "x" * 101}
+    invalid_filters = {
+        "number": "x",
+        "strict": "1.5",
+        "flag": "maybe",
+        "day": "2026-02-30",
+        "uuid": "1",
+        "text": "x" * 101,
+    }
     assert_invalid_parameters(
-        partner("GET", "/tenants", query_string={**asked, "limit": "0"}),
+        partner("GET", "/tenants", query_string={**invalid_filters, "limit": "0"}),
         ("#/day", invalid, "Not a valid date."),
         ("#/flag", invalid, "Not a valid boolean."),
         ("#/limit", "invalid-limit", "Must be a whole number from 1 on."),
@@ -254,12 +265,12 @@ def load_query(query: str, sort: str) -> dict[str, Any]:
 def find_matches(partner: str | None, **wanted: Any) -> list[dict[str, Any]]:
     status = wanted.pop("status", None)
     return [
-        one
-        for one in tenants()
-        if partner in (None, one["partner_id"])
-        and one["fields"]
-        and status in (None, one["status"])
-        and wanted.items() <= json.loads(one["fields"]).items()
+        row
+        for row in tenants()
+        if partner in (None, row["partner_id"])
+        and row["fields"]
+        and status in (None, row["status"])
+        and wanted.items() <= json.loads(row["fields"]).items()
     ]
 
 
@@ -283,11 +294,11 @@ SERVED = [(partner, sort) for partner in ("big", "small") for sort in SORT_ORDER
 @pytest.mark.parametrize("query", QUESTIONS)
 def test_page_reads_little_at_any_depth(storage: Storage, partner: str | None, query: str, sort: str) -> None:
     key = "name_key" if sort.endswith("client_name") else "created_at"
-    matches = sorted(find_matches(partner, **QUESTIONS[query]), key=lambda one: (one[key], one["id"]))
+    matches = sorted(find_matches(partner, **QUESTIONS[query]), key=lambda row: (row[key], row["id"]))
     matches = matches[::-1] if sort.startswith("-") else matches
     for before in {0, len(matches) * 9 // 10}:
         place = f"{matches[before - 1][key]}\n{matches[before - 1]['id']}" if before else None
-        page = Page(load_query(query, sort), place, [one["id"] for one in matches[before : before + 50]])
+        page = Page(load_query(query, sort), place, [row["id"] for row in matches[before : before + 50]])
         ids, watched = read_page(storage, partner, page)
         assert ids == page.expected
         for cost in measure_costs(storage.engine, watched):

@@ -21,9 +21,9 @@ from tests.support.openapi import DocumentedHost
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = custom_fields.make_host(f"sqlite:///{tmp_path_factory.mktemp('own')}/x.sqlite3")
-    yield made
-    get_storage(made).engine.dispose()
+    new_app = custom_fields.make_host(f"sqlite:///{tmp_path_factory.mktemp('own')}/x.sqlite3")
+    yield new_app
+    get_storage(new_app).engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,11 @@ def test_lists_are_as_documented(documented: DocumentedHost, partner: Caller) ->
 
 
 def test_filters_are_described_as_the_field_is(documented: DocumentedHost) -> None:
-    parameters = {one["name"]: one for one in documented.operation("GET", "/tenants")["parameters"] if "name" in one}
+    parameters = {
+        parameter["name"]: parameter
+        for parameter in documented.operation("GET", "/tenants")["parameters"]
+        if "name" in parameter
+    }
     assert set(FILTERABLE) <= parameters.keys()
     assert not {"address", "score"} & parameters.keys()
     assert parameters["region"]["schema"]["enum"] == ["eu", "us"]

@@ -37,9 +37,9 @@ def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.
     else:
         server = sqlalchemy.make_url(request.getfixturevalue("postgresql_url"))
         url = postgresql.create_schema(server).render_as_string(hide_password=False)
-    made = custom_fields.make_host(url)
-    yield made
-    get_storage(made).engine.dispose()
+    new_app = custom_fields.make_host(url)
+    yield new_app
+    get_storage(new_app).engine.dispose()
 
 
 @pytest.fixture
@@ -188,8 +188,11 @@ def test_a_flag_is_no_number(partner: Caller) -> None:
 
 
 def test_an_upsert_creates_and_replaces(partner: Caller) -> None:
-    made = partner("PUT", "/tenants/by-external-id/7", json={**EXAMPLE, "region": "eu"})
-    assert (made.status_code, custom_values(made.get_json())) == (201, {"region": "eu", "seats": 1, "badge": "eu/1"})
+    created = partner("PUT", "/tenants/by-external-id/7", json={**EXAMPLE, "region": "eu"})
+    assert (created.status_code, custom_values(created.get_json())) == (
+        201,
+        {"region": "eu", "seats": 1, "badge": "eu/1"},
+    )
     again = partner("PUT", "/tenants/by-external-id/7", json={**EXAMPLE, "region": "us", "seats": 2})
     assert (again.status_code, custom_values(again.get_json())) == (200, {"region": "us", "seats": 2, "badge": "us/2"})
 

@@ -33,12 +33,12 @@ class Reader(threading.Thread):
         self.caller, self.finished, self.found = caller, threading.Event(), list[dict[str, Any]]()
 
     def run(self) -> None:
-        asked: dict[str, Any] = {"limit": 7}
+        query: dict[str, Any] = {"limit": 7}
         while True:
             is_last = self.finished.is_set()
-            page = read_feed_page(self.caller, **asked)
+            page = read_feed_page(self.caller, **query)
             self.found += page["items"]
-            asked["after"] = page["next"]
+            query["after"] = page["next"]
             if is_last and not page["has_more"] and not page["items"]:
                 return
 
@@ -101,7 +101,7 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
 
         written |= set(run_concurrently(10, write))
     for seen in collect_events(threads):
-        assert [len(seen), {one["id"] for one in seen}] == [WRITERS, written]
+        assert [len(seen), {event["id"] for event in seen}] == [WRITERS, written]
 
 
 def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> None:
@@ -113,9 +113,9 @@ def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> No
 
         def write(number: int) -> int:
             body = {"client_name": "Example", "email": f"w{number}@example.com"}
-            made = send_request(address, "POST", f"{PREFIX}/tenants", partner.token, body).json()
+            created = send_request(address, "POST", f"{PREFIX}/tenants", partner.token, body).json()
             for step in range(8):
-                for tenant in (made, shared):
+                for tenant in (created, shared):
                     change = {"plan": f"{number} {step}"}
                     response = send_request(address, "PATCH", PREFIX + tenant_path(tenant), partner.token, change)
                     assert response.status == 200, response.body
@@ -123,7 +123,7 @@ def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> No
 
         assert run_concurrently(12, write) == list(range(12))
     for feed in collect_events(threads):
-        assert len(feed) == len({one["id"] for one in feed}) == 1 + 12 + 12 * 8 * 2
+        assert len(feed) == len({event["id"] for event in feed}) == 1 + 12 + 12 * 8 * 2
         versions = defaultdict(list)
         for one_event in feed:
             versions[one_event["tenant"]].append(one_event["data"]["version"])

@@ -65,12 +65,12 @@ def test_a_feed_without_events_has_a_cursor_for_those_to_come(partner: Caller) -
 
 
 def test_pages_follow_each_other_and_link(partner: Caller) -> None:
-    made = [partner.create()["tenant"] for _ in range(5)]
+    tenants = [partner.create()["tenant"] for _ in range(5)]
     first = partner("GET", "/events?limit=2")
     page = first.get_json()
     assert first.headers["Link"].endswith(f'/events?limit=2&after={page["next"]}>; rel="next"')
     assert page["has_more"] is True
-    assert [event["tenant"] for event in read_feed(partner, limit=2)] == made
+    assert [event["tenant"] for event in read_feed(partner, limit=2)] == tenants
 
 
 def test_feed_lists_events_in_commit_order(partner: Caller) -> None:
@@ -268,11 +268,11 @@ def test_a_process_whose_clock_is_behind_keeps_a_tenants_order(database_url: str
 def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
     """`changes` names only the metadata members that differ; the tenant stands once, in `data`."""
     big = {f"{number:02}{'k' * 38}": "𝄞" * 500 for number in range(48)}
-    made = partner.create(metadata={**big, "k": "1", "gone": "x"})
+    created = partner.create(metadata={**big, "k": "1", "gone": "x"})
     body = {"metadata": {"k": "2", "gone": None, "new": "y"}}
-    assert partner("PATCH", tenant_path(made), json=body).status_code == 200
+    assert partner("PATCH", tenant_path(created), json=body).status_code == 200
 
-    event = read_feed(partner, tenant=made["tenant"])[-1]
+    event = read_feed(partner, tenant=created["tenant"])[-1]
     assert event["changes"] == {"metadata": {"previous": {"k": "1", "gone": "x"}, "new": {"k": "2", "new": "y"}}}
     (row,) = fetch_rows(partner.app, "events", id=event["id"])
     tenant = len(json.dumps(event["data"], ensure_ascii=False).encode())
@@ -317,10 +317,10 @@ def test_a_filtered_feed_has_the_last_place_of_a_window_and_the_first_of_the_nex
     """A page of few events looks at so many places, and the next begins right behind the last of them."""
     kinds_by_place = {1: "tenant.created", PAGE_WINDOW: "tenant.deleted", PAGE_WINDOW + 1: "tenant.restored"}
     write_events_at(partner, kinds_by_place, PAGE_WINDOW + 2)
-    asked = "tenant.created,tenant.deleted,tenant.restored"
-    assert kinds(read_feed(partner, type=asked)) == ["created", "deleted", "restored"]
+    types = "tenant.created,tenant.deleted,tenant.restored"
+    assert kinds(read_feed(partner, type=types)) == ["created", "deleted", "restored"]
     assert kinds(read_feed(partner, type="tenant.deleted")) == ["deleted"]
-    assert kinds(read_feed_page(partner, type=asked)["items"]) == ["created", "deleted"]
+    assert kinds(read_feed_page(partner, type=types)["items"]) == ["created", "deleted"]
 
 
 def test_a_publisher_whose_clock_is_behind_does_not_turn_the_feed_back(make_app: Any) -> None:

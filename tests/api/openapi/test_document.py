@@ -28,9 +28,9 @@ NOBODY = "01890000-0000-7000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.sqlite3")
-    yield made
-    hosts.get_engine(made).dispose()
+    new_app = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.sqlite3")
+    yield new_app
+    hosts.get_engine(new_app).dispose()
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +140,17 @@ def test_the_documented_request_is_accepted(documented: DocumentedHost, partner:
 
 def test_answers_to_writes_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
     tenant = partner.create(email="one@example.com", metadata={"region": "eu"})
-    one = f"/tenants/{tenant['tenant']}"
+    tenant_url = f"/tenants/{tenant['tenant']}"
     merge = {"content_type": "application/merge-patch+json"}
     patch = json.dumps(documented.component("schemas", "TenantPatch")["examples"][0])
     writes: list[tuple[str, str, dict[str, Any], int]] = [
-        ("PATCH", one, {"data": patch, **merge}, 200),
-        ("PATCH", one, {"json": {}, "headers": {"If-Match": '"99"'}}, 412),
-        ("PUT", one, {"json": {"client_name": "B", "email": "two@example.com"}}, 200),
-        ("PUT", one, {"data": "{}", "content_type": "text/plain"}, 415),
-        ("PUT", one, {"data": b" " * 1_100_000, "content_type": "application/json"}, 413),
-        ("DELETE", one, {}, 200),
-        ("PATCH", one, {"json": {"plan": "gold"}}, 409),
+        ("PATCH", tenant_url, {"data": patch, **merge}, 200),
+        ("PATCH", tenant_url, {"json": {}, "headers": {"If-Match": '"99"'}}, 412),
+        ("PUT", tenant_url, {"json": {"client_name": "B", "email": "two@example.com"}}, 200),
+        ("PUT", tenant_url, {"data": "{}", "content_type": "text/plain"}, 415),
+        ("PUT", tenant_url, {"data": b" " * 1_100_000, "content_type": "application/json"}, 413),
+        ("DELETE", tenant_url, {}, 200),
+        ("PATCH", tenant_url, {"json": {"plan": "gold"}}, 409),
         ("DELETE", f"/tenants/{NOBODY}", {}, 404),
         ("POST", "/tenants", {"json": {"client_name": " ", "surprise": 1}}, 400),
         ("POST", "/tenants", {"data": "{", "content_type": "application/json"}, 400),
@@ -166,15 +166,15 @@ def test_answers_to_writes_are_as_documented(documented: DocumentedHost, partner
 def test_answers_to_reads_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
     tenant = partner.create(phone_number="+44 20 7946 0000", external_id="x-1", plan="gold")
     partner.create()
-    one = f"/tenants/{tenant['tenant']}"
+    tenant_url = f"/tenants/{tenant['tenant']}"
     for path, headers, status in [
         ("/tenants", {}, 200),
         ("/tenants?limit=1", {}, 200),
         ("/tenants?limit=0&sort=random", {}, 400),
         ("/tenants?cursor=nonsense", {}, 400),
         ("/tenants", {"Accept": "text/csv"}, 406),
-        (one, {}, 200),
-        (one, {"If-None-Match": '"1"'}, 304),
+        (tenant_url, {}, 200),
+        (tenant_url, {"If-None-Match": '"1"'}, 304),
         (f"/tenants/{NOBODY}", {}, 404),
     ]:
         response = partner("GET", path, headers=headers)
@@ -184,27 +184,27 @@ def test_answers_to_reads_are_as_documented(documented: DocumentedHost, partner:
 
 def test_answers_about_webhooks_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
     example = documented.component("schemas", "WebhookInput")["examples"][0]
-    made = partner("POST", "/webhooks", json={**example, "url": "https://93.184.215.14/hooks"})
-    documented.require(made, "POST", "/webhooks")
-    one, of_one = f"/webhooks/{made.get_json()['webhook']}", "/webhooks/{webhook_id}"
-    sent = partner("POST", f"{one}/test")
+    created = partner("POST", "/webhooks", json={**example, "url": "https://93.184.215.14/hooks"})
+    documented.require(created, "POST", "/webhooks")
+    webhook_path, of_one = f"/webhooks/{created.get_json()['webhook']}", "/webhooks/{webhook_id}"
+    sent = partner("POST", f"{webhook_path}/test")
     documented.require(sent, "POST", f"{of_one}/test")
     delivery = f"/deliveries/{sent.get_json()['delivery']}"
     since = {"since": "2100-01-01T00:00:00Z"}
     for method, path, template, options in (
         ("GET", "/webhooks?limit=1", "/webhooks", {}),
-        ("GET", one, of_one, {}),
-        ("GET", one, of_one, {"headers": {"If-None-Match": '"1"'}}),
-        ("PATCH", one, of_one, {"json": {"description": None}}),
-        ("POST", f"{one}/rotate-secret", f"{of_one}/rotate-secret", {}),
-        ("POST", f"{one}/recover", f"{of_one}/recover", {"json": since}),
+        ("GET", webhook_path, of_one, {}),
+        ("GET", webhook_path, of_one, {"headers": {"If-None-Match": '"1"'}}),
+        ("PATCH", webhook_path, of_one, {"json": {"description": None}}),
+        ("POST", f"{webhook_path}/rotate-secret", f"{of_one}/rotate-secret", {}),
+        ("POST", f"{webhook_path}/recover", f"{of_one}/recover", {"json": since}),
         ("POST", f"{delivery}/redeliver", "/deliveries/{delivery_id}/redeliver", {}),
         ("GET", delivery, "/deliveries/{delivery_id}", {}),
-        ("GET", f"{one}/deliveries", f"{of_one}/deliveries", {}),
-        ("PATCH", one, of_one, {"json": {"enabled": False}}),
-        ("POST", f"{one}/test", f"{of_one}/test", {}),
-        ("DELETE", one, of_one, {}),
-        ("GET", one, of_one, {}),
+        ("GET", f"{webhook_path}/deliveries", f"{of_one}/deliveries", {}),
+        ("PATCH", webhook_path, of_one, {"json": {"enabled": False}}),
+        ("POST", f"{webhook_path}/test", f"{of_one}/test", {}),
+        ("DELETE", webhook_path, of_one, {}),
+        ("GET", webhook_path, of_one, {}),
     ):
         documented.require(partner(method, path, **options), method, template)
 
@@ -376,10 +376,11 @@ def test_two_mounts_have_documents_of_their_own(tmp_path: Any) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/x.sqlite3")
     TenantProvisioning(name="eu", url_prefix="/eu", plans=["eu-only"]).init_app(app, f"sqlite:///{tmp_path}/y.db")
     client = app.test_client()
-    one, other = client.get(f"{PREFIX}/openapi.json").get_json(), client.get("/eu/openapi.json").get_json()
-    assert [document["servers"][0]["url"] for document in (one, other)] == [PREFIX, "/eu"]
+    own_document, other = client.get(f"{PREFIX}/openapi.json").get_json(), client.get("/eu/openapi.json").get_json()
+    assert [document["servers"][0]["url"] for document in (own_document, other)] == [PREFIX, "/eu"]
     plans = [
-        document["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum") for document in (one, other)
+        document["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum")
+        for document in (own_document, other)
     ]
     assert plans == [None, ["eu-only", None]]
 

@@ -68,9 +68,9 @@ class Follower:
 
 @pytest.fixture(scope="module")
 def quiet_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('links')}/x.sqlite3")
-    yield made
-    hosts.get_engine(made).dispose()
+    new_app = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('links')}/x.sqlite3")
+    yield new_app
+    hosts.get_engine(new_app).dispose()
 
 
 @pytest.fixture
@@ -105,11 +105,13 @@ def test_a_write_that_a_link_leads_to_is_conditional(client: Follower) -> None:
 
 
 def test_a_list_links_to_its_next_page(client: Follower) -> None:
-    made = [client.start("create_tenant", EXAMPLE | {"email": f"{n}@example.com"}).get_json() for n in (1, 2)]
+    tenants = [client.start("create_tenant", EXAMPLE | {"email": f"{n}@example.com"}).get_json() for n in (1, 2)]
     mine = {"partner": client.caller.partner, "limit": "1"}
     first = client._call("list_tenants", "/tenants", None, {}, mine).get_json()
     second = client.follow("list_tenants", query=mine).get_json()
-    assert [item["tenant"] for page in (first, second) for item in page["items"]] == [one["tenant"] for one in made]
+    assert [item["tenant"] for page in (first, second) for item in page["items"]] == [
+        tenant["tenant"] for tenant in tenants
+    ]
 
 
 def test_every_link_leads_to_an_operation_with_these_parameters(client: Follower) -> None:

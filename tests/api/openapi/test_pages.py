@@ -26,9 +26,9 @@ KINDS = sorted(iter_problem_classes(), key=lambda kind: kind.code)
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('documents')}/x.sqlite3")
-    yield made
-    hosts.get_engine(made).dispose()
+    new_app = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('documents')}/x.sqlite3")
+    yield new_app
+    hosts.get_engine(new_app).dispose()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def world(make_app: MakeApp) -> World:
 
 def names(response: Any) -> list[str]:
     assert response.status_code == 200, response.text
-    return [one["partner"] for one in response.get_json()["items"]]
+    return [item["partner"] for item in response.get_json()["items"]]
 
 
 # Who stands where.
@@ -160,11 +160,11 @@ def test_partner_reads_only_its_descendants(world: World) -> None:
 
 
 def test_a_partner_reads_the_tenants_of_those_below_it(world: World) -> None:
-    made = {name: Caller(world.app, name).create() for name in ("top", "middle", "low", "another")}
+    tenants = {name: Caller(world.app, name).create() for name in ("top", "middle", "low", "another")}
     for name, below in (("top", {"middle", "low"}), ("middle", {"low"}), ("low", set()), ("another", set())):
         caller = Caller(world.app, name)
-        assert [one["partner"] for one in caller("GET", "/tenants").get_json()["items"]] == [name]
-        for other, tenant in made.items():
+        assert [tenant["partner"] for tenant in caller("GET", "/tenants").get_json()["items"]] == [name]
+        for other, tenant in tenants.items():
             path = f"/tenants/{tenant['tenant']}"
             if other in below:
                 assert caller("GET", f"/tenants?partner={other}").get_json() == {"items": [tenant], "next": None}
@@ -175,11 +175,11 @@ def test_a_partner_reads_the_tenants_of_those_below_it(world: World) -> None:
                     assert_problem(response, 403, "insufficient-permission", MAY_NOT)
             if other != name:
                 assert_problem(caller("GET", path), 404, "tenant-not-found", "Tenant not found.")
-    wrong = Caller(world.app, "top")("GET", f"/tenants/{made['low']['tenant']}?partner=middle")
+    wrong = Caller(world.app, "top")("GET", f"/tenants/{tenants['low']['tenant']}?partner=middle")
     assert_problem(wrong, 404, "tenant-not-found", "Tenant not found.")
-    admin = world.admin("GET", f"/tenants/{made['low']['tenant']}?partner=low")
-    assert admin.get_json() == made["low"]
-    assert world.admin("GET", f"/tenants/{made['low']['tenant']}?partner=top").status_code == 404
+    admin = world.admin("GET", f"/tenants/{tenants['low']['tenant']}?partner=low")
+    assert admin.get_json() == tenants["low"]
+    assert world.admin("GET", f"/tenants/{tenants['low']['tenant']}?partner=top").status_code == 404
 
 
 def test_former_descendant_is_not_visible(world: World) -> None:
@@ -192,17 +192,17 @@ def test_former_descendant_is_not_visible(world: World) -> None:
 
 
 def test_ancestors_cannot_write(world: World) -> None:
-    made, top = Caller(world.app, "low").create(), Caller(world.app, "top")
+    tenant, top = Caller(world.app, "low").create(), Caller(world.app, "top")
     for method, path in (("POST", "/tenants"), ("PUT", "/tenants/by-external-id/x"), ("POST", "/bulk-jobs")):
         response = top(method, f"{path}?partner=low", json=[EXAMPLE] if path == "/bulk-jobs" else EXAMPLE)
         assert_problem(response, 403, "insufficient-permission", MAY_NOT)
     for path in ("/events", "/bulk-jobs"):
         assert_problem(top("GET", f"{path}?partner=low"), 403, "insufficient-permission", MAY_NOT)
     for method in ("PATCH", "DELETE"):
-        response = top(method, f"/tenants/{made['tenant']}", json={"industry": "x"})
+        response = top(method, f"/tenants/{tenant['tenant']}", json={"industry": "x"})
         assert_problem(response, 404, "tenant-not-found", "Tenant not found.")
-        assert top(method, f"/tenants/{made['tenant']}?partner=low", json={}).status_code in (400, 403)
-    assert Caller(world.app, "low")("GET", f"/tenants/{made['tenant']}").get_json() == made
+        assert top(method, f"/tenants/{tenant['tenant']}?partner=low", json={}).status_code in (400, 403)
+    assert Caller(world.app, "low")("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
 
 
 # How a suspension falls.

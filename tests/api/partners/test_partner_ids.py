@@ -61,8 +61,8 @@ FORBIDDEN = {
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """A host with settings, so that each partner has all of its own resources."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_invalid_partner_id_is_refused_everywhere_and_stores_nothing(app: Flask,
 def test_a_path_registers_no_such_id(app: Flask, admin: Caller, id: str) -> None:
     response = admin("PUT", partner_path(id), json={})
     check_problem(response, status=400, code="validation-error")
-    assert [one["code"] for one in response.get_json()["errors"]] == ["invalid-partner-id"]
+    assert [error["code"] for error in response.get_json()["errors"]] == ["invalid-partner-id"]
     assert admin("GET", partner_path(id)).status_code == 404
 
 
@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_name_no_partner(app: Flask, admin: Caller) -> No
     assert admin("PUT", partner_path("\ufffd"), json={}).status_code == 201
     raw = {"PATH_INFO": f"{PREFIX}/partners/\xff"}
     response = admin("PUT", "/partners/x", json={"name": "Other"}, environ_overrides=raw)
-    assert [one["code"] for one in check_problem(response, status=400)["errors"]] == ["invalid-text"]
+    assert [error["code"] for error in check_problem(response, status=400)["errors"]] == ["invalid-text"]
     for method, rest in (("GET", ""), ("PATCH", ""), ("GET", "/settings"), ("PATCH", "/settings")):
         raw = {"PATH_INFO": f"{PREFIX}/partners/\xff{rest}"}
         response = admin(method, "/partners/x", json={}, environ_overrides=raw)

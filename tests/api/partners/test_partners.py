@@ -208,12 +208,12 @@ def test_cached_partner_is_refused_after_a_suspension(make_app: MakeApp) -> None
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
     partner, admin, mount = Caller(app), Caller(app, roles=["provisioning-admin"]), get_mount(app)
     assert admin("PUT", partner_path(partner), json={}).status_code == 201
-    known = mount.once(PartnerCache)
-    known._storage = InterleavedStorage(  # type: ignore[assignment]
+    cache = mount.once(PartnerCache)
+    cache._storage = InterleavedStorage(  # type: ignore[assignment]
         mount.storage, lambda: change(admin, partner, status="suspended")
     )
     assert partner("GET", "/tenants").status_code == 200
-    known._storage = mount.storage
+    cache._storage = mount.storage
     assert_problem(partner("GET", "/tenants"), 403, "partner-suspended", SUSPENDED)
 
 
@@ -269,10 +269,10 @@ def test_partners_are_listed_by_their_ids(make_app: MakeApp) -> None:
     names, path = [], f"{PARTNERS}?limit=3"
     while path:
         page = admin("GET", path).get_json()
-        names += [one["partner"] for one in page["items"]]
+        names += [item["partner"] for item in page["items"]]
         path = f"{PARTNERS}?limit=3&cursor={page['next']}" if page["next"] else ""
     assert names == ["C", "a", "b", "ä"]
-    assert [one["partner"] for one in admin("GET", f"{PARTNERS}?status=suspended").get_json()["items"]] == ["a"]
+    assert [item["partner"] for item in admin("GET", f"{PARTNERS}?status=suspended").get_json()["items"]] == ["a"]
     cursor = admin("GET", f"{PARTNERS}?limit=1").get_json()["next"]
     assert admin("GET", f"{PARTNERS}?status=active&cursor={cursor}").get_json()["code"] == "invalid-cursor"
 

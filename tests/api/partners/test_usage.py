@@ -51,13 +51,13 @@ def table(caller: Caller, path: str = "/usage") -> list[dict[str, str]]:
 def create_tenants(app: Flask, admin: Caller) -> Caller:
     """The partner acme, with tenants in every state and room for 5 more."""
     partner = Caller(app, "acme")
-    made = [partner.create() for _ in range(8)]
-    partner("POST", f"/tenants/{made[0]['tenant']}/suspend")
-    for tenant in made[1:3]:
+    tenants = [partner.create() for _ in range(8)]
+    partner("POST", f"/tenants/{tenants[0]['tenant']}/suspend")
+    for tenant in tenants[1:3]:
         partner("DELETE", f"/tenants/{tenant['tenant']}")
-    update_tenant_row(app, made[3], status="provisioning")
-    update_tenant_row(app, made[4], status="failed")
-    update_tenant_row(app, made[5], status="purging", live=None)
+    update_tenant_row(app, tenants[3], status="provisioning")
+    update_tenant_row(app, tenants[4], status="failed")
+    update_tenant_row(app, tenants[5], status="purging", live=None)
     admin("PATCH", "/partners/acme", json={"max_tenants": 10, "name": "Acme"})
     return partner
 

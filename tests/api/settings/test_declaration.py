@@ -38,8 +38,8 @@ def schema(**declared: Any) -> type[Schema]:
 
 def declare(provisioning: TenantProvisioning) -> None:
     """Declare every namespace."""
-    for name, one in NAMESPACES.items():
-        provisioning.settings(name, one)
+    for name, schema in NAMESPACES.items():
+        provisioning.settings(name, schema)
 
 
 SECRET = {"secret": True}
@@ -89,7 +89,7 @@ KEY = "is not a valid key: use 1 to 63 letters, digits, _ and -, beginning with 
             "Declared refuses its own defaults: {'a': ['Not valid.']}.",
         ),
     ],
-    ids=lambda given: given if isinstance(given, str) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_invalid_namespace_is_refused_at_registration(name: Any, declared: Any, message: str) -> None:
     provisioning = TenantProvisioning()
@@ -187,7 +187,7 @@ def test_keys_are_optional_but_required_nested_fields_are_not(database_url: str)
     partner = Caller(app)
     tenant = partner.create()
     response = partner("PATCH", settings_path(tenant), json={"new": {"where": {}}})
-    assert [one["pointer"] for one in response.get_json()["errors"]] == ["#/new/where/city"]
+    assert [error["pointer"] for error in response.get_json()["errors"]] == ["#/new/where/city"]
     assert patch_settings(partner, settings_path(tenant), {"new": {"where": {"city": "Faro"}}})["version"] == 1
     get_storage(app).engine.dispose()
 
@@ -220,10 +220,10 @@ def tenant(make: MakeHost) -> dict[str, Any]:
     """A tenant that has set much of what a host declares."""
     app = make(NAMESPACES)
     partner, admin = Caller(app, "acme"), Caller(app, roles=["provisioning-admin"])
-    made = partner.create()
+    new_tenant = partner.create()
     patch_settings(admin, "/partners/acme/settings", {"look": {"low": 1, "key": {"a": "hunter23"}}})
-    patch_settings(partner, settings_path(made), FIRST)
-    return made
+    patch_settings(partner, settings_path(new_tenant), FIRST)
+    return new_tenant
 
 
 def test_a_namespace_that_goes_is_kept_and_comes_back(make: MakeHost, tenant: dict[str, Any]) -> None:
@@ -234,7 +234,7 @@ def test_a_namespace_that_goes_is_kept_and_comes_back(make: MakeHost, tenant: di
         "version": 1,
         "effective": {"look": whole["effective"]["look"]},
         "explicit": {"look": {"colour": "red"}},
-        "sources": {name: one for name, one in whole["sources"].items() if name.startswith("look")},
+        "sources": {name: source for name, source in whole["sources"].items() if name.startswith("look")},
     }
     assert less("GET", f"{settings_path(tenant)}/history").get_json()["items"][0]["changes"] == {
         "look.colour": {"previous": None, "new": "red"}

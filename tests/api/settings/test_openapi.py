@@ -37,8 +37,8 @@ NAMESPACES = {**tenant_settings.NAMESPACES, "place": PlaceSettings}
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with settings for all tests of this module."""
-    with open_host(request, database, make=tenant_settings.make_host, namespaces=NAMESPACES) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host, namespaces=NAMESPACES) as new_app:
+        yield new_app
 
 
 pytestmark = pytest.mark.one_database

@@ -33,8 +33,8 @@ GONE = "Tenant not found."
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with settings for all tests of this module; partners keep them apart."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_a_history_keeps_as_many_versions_as_are_configured(database_url: str) -
     tenant = partner.create()
     for daily in range(1, 6):
         patch_settings(partner, settings_path(tenant), {"mail": {"daily": daily}})
-    assert [one["version"] for one in versions(partner, settings_path(tenant))] == [5, 4, 3]
+    assert [version["version"] for version in versions(partner, settings_path(tenant))] == [5, 4, 3]
     response = partner("POST", f"{settings_path(tenant)}/rollback", json={"version": 2})
     assert_problem(response, 404, "settings-version-not-found", "Settings version not found.")
     get_storage(app).engine.dispose()
@@ -434,8 +434,8 @@ def test_a_rollback_undoes_nothing_that_is_set_for_good(partner: Caller, tenant:
 def test_purge_removes_the_settings_of_its_tenant_only(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
     other = partner.create()
     patch_settings(admin, defaults_path(partner), {"mail": {"daily": 3}})
-    for one in (tenant, other):
-        patch_settings(partner, settings_path(one), {"mail": {"daily": 7}})
+    for owner in (tenant, other):
+        patch_settings(partner, settings_path(owner), {"mail": {"daily": 7}})
     assert admin("DELETE", f"/tenants/{tenant['tenant']}?purge=true").status_code == 204
     for table in ("settings", "settings_history"):
         assert [row["tenant_id"] for row in fetch_rows(partner.app, table, partner_id=partner.partner)] == [
@@ -465,7 +465,7 @@ def test_a_partner_s_defaults_are_an_administrator_s_to_set(
     assert (event["type"], event["tenant"], event["data"]) == ("partner.settings_updated", None, shown)
     assert event["changes"]["mail.password"] == {"previous": None, "new": MASK}
     patch_settings(admin, path, {"mail": {"daily": 6}})
-    assert [one["version"] for one in versions(partner, path)] == [2, 1]
+    assert [version["version"] for version in versions(partner, path)] == [2, 1]
     back = admin("POST", f"{path}/rollback", json={"version": 1})
     assert back.get_json() == {**expected, "version": 3}
 

@@ -249,8 +249,10 @@ def test_settings_for_uses_the_mount_of_the_current_app(database_url: str) -> No
     provisioning = {
         name: TenantProvisioning(name=name, url_prefix=f"/{name}", table_prefix=f"{name}_") for name in "ab"
     }
-    for name, one in provisioning.items():
-        one.settings("mail" if name == "a" else "look", tenant_settings.NAMESPACES["mail" if name == "a" else "look"])
+    for name, extension in provisioning.items():
+        extension.settings(
+            "mail" if name == "a" else "look", tenant_settings.NAMESPACES["mail" if name == "a" else "look"]
+        )
     for key in ("one", "two"):
         app = apps[key] = Flask(key)
         app.config.update(make_config())
@@ -260,16 +262,16 @@ def test_settings_for_uses_the_mount_of_the_current_app(database_url: str) -> No
     caller = Caller(apps["one"])
     headers = {"Authorization": f"Bearer {caller.token}"}
     body = {"client_name": "Example", "email": "a@example.com"}
-    made = {name: caller.client.post(f"/{name}/tenants", json=body, headers=headers).get_json() for name in "ab"}
+    tenants = {name: caller.client.post(f"/{name}/tenants", json=body, headers=headers).get_json() for name in "ab"}
     for name, namespace in (("a", "mail"), ("b", "look")):
         with apps["one"].app_context():
-            assert list(provisioning[name].settings_for(made[name]["tenant"])) == [namespace]
+            assert list(provisioning[name].settings_for(tenants[name]["tenant"])) == [namespace]
     with apps["one"].app_context(), pytest.raises(TenantNotFound):
-        provisioning["b"].settings_for(made["a"]["tenant"])
+        provisioning["b"].settings_for(tenants["a"]["tenant"])
     with apps["two"].app_context(), pytest.raises(RuntimeError, match="'two' has no mount 'b'"):
-        provisioning["b"].settings_for(made["b"]["tenant"])
+        provisioning["b"].settings_for(tenants["b"]["tenant"])
     with pytest.raises(RuntimeError, match="application context"):
-        provisioning["a"].settings_for(made["a"]["tenant"])
+        provisioning["a"].settings_for(tenants["a"]["tenant"])
     for app in apps.values():
         for mount in app.extensions["tenant_provisioning"].values():
             mount.storage.engine.dispose()

@@ -214,13 +214,13 @@ def test_an_administrator_is_the_actor_in_another_partners_event(app: Flask, par
 
 
 def test_refused_write_leaves_no_event(partner: Caller) -> None:
-    made, holder = partner.create(), partner.create()
-    partner("PATCH", tenant_path(made), json={"email": holder["email"]})
-    partner("PATCH", tenant_path(made), json={"email": "nobody"})
-    partner("PATCH", tenant_path(made), json={"industry": "x"}, headers={"If-Match": '"9"'})
-    partner("POST", "/tenants", json={"client_name": "Other", "email": made["email"]})
-    partner("DELETE", tenant_path(made), headers={"If-Match": '"9"'})
-    assert [kind for kind, _, _ in fetch_tenant_events(partner, made)] == ["tenant.created"]
+    tenant, holder = partner.create(), partner.create()
+    partner("PATCH", tenant_path(tenant), json={"email": holder["email"]})
+    partner("PATCH", tenant_path(tenant), json={"email": "nobody"})
+    partner("PATCH", tenant_path(tenant), json={"industry": "x"}, headers={"If-Match": '"9"'})
+    partner("POST", "/tenants", json={"client_name": "Other", "email": tenant["email"]})
+    partner("DELETE", tenant_path(tenant), headers={"If-Match": '"9"'})
+    assert [kind for kind, _, _ in fetch_tenant_events(partner, tenant)] == ["tenant.created"]
     assert len(rows(partner)) == 2
 
 

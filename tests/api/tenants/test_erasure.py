@@ -91,9 +91,9 @@ def places(app: Any, values: tuple[str, ...] = VALUES) -> dict[str, set[str]]:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A partner's server that answers with what it was sent."""
-    with receiver_of() as made:
-        made.status, made.echoes = 200, True
-        yield made
+    with receiver_of() as new_receiver:
+        new_receiver.status, new_receiver.echoes = 200, True
+        yield new_receiver
 
 
 class Life:
@@ -182,14 +182,14 @@ class Life:
 
 @pytest.fixture
 def make_life(database_url: str) -> Iterator[Any]:
-    made: list[Life] = []
+    lives: list[Life] = []
 
     def make(**config: Any) -> Life:
-        made.append(Life(database_url, **config))
-        return made[-1]
+        lives.append(Life(database_url, **config))
+        return lives[-1]
 
     yield make
-    for life in made:
+    for life in lives:
         life.house.close()
 
 
@@ -273,12 +273,12 @@ def test_a_row_repeated_after_the_erasure_takes_no_effect(make_app: Any) -> None
     app = make_app(PROVISIONING_ERASURE_DAYS=0)
     bulk = Bulk(app, Caller(app))
     row = {"client_name": "A", "email": "a@example.com", "external_id": "E-1", "idempotency_key": "k"}
-    (made,) = bulk.do("create", [row])
-    Caller(app, roles=["provisioning-admin"])("DELETE", f"/tenants/{made.tenant}?purge=true")
+    (result,) = bulk.do("create", [row])
+    Caller(app, roles=["provisioning-admin"])("DELETE", f"/tenants/{result.tenant}?purge=true")
     run_command(app, "purge")
 
     (again,) = bulk.do("create", [row])
-    assert (again.state, again.status, again.tenant, again.external_id) == ("unchanged", 201, made.tenant, None)
+    assert (again.state, again.status, again.tenant, again.external_id) == ("unchanged", 201, result.tenant, None)
 
 
 def test_erasure_leaves_other_tenants_untouched(make_life: Any, receiver: Receiver) -> None:

@@ -338,12 +338,12 @@ def test_external_ids_are_compared_to_the_letter(partner: Caller) -> None:
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 @pytest.mark.parametrize("field", ["email", "external_id"])
 def test_change_to_a_taken_unique_value_returns_409(partner: Caller, method: str, field: str) -> None:
-    holder, made = partner.create(external_id="crm-1"), partner.create()
-    path = f"/tenants/{made['tenant']}"
+    holder, tenant = partner.create(external_id="crm-1"), partner.create()
+    path = f"/tenants/{tenant['tenant']}"
     response = partner(method, path, json={"client_name": NAME, "email": ADDRESS, field: holder[field]})
     detail = f"Another tenant has this {field.replace('_', ' ')}."
     assert_problem(response, 409, "tenant-exists", detail, field=field, conflicting_tenant=holder["tenant"])
-    assert partner("GET", path).get_json() == made
+    assert partner("GET", path).get_json() == tenant
 
 
 def test_another_partner_may_have_the_same_address_and_id(app: Flask) -> None:

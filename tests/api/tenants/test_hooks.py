@@ -125,8 +125,8 @@ def test_hook_gets_both_documents_and_the_actor(host: Host) -> None:
         host.told.append((operation, before, tenant, principal.subject, principal.partner))
 
     partner = host.open()
-    made = partner.create()
-    seen: list[tuple[str, Any, Any]] = [("tenant.create", None, made)]
+    created = partner.create()
+    seen: list[tuple[str, Any, Any]] = [("tenant.create", None, created)]
     for method, path, body, operation in (
         ("PATCH", "", {"industry": "Mining"}, "tenant.update"),
         ("PUT", "", EXAMPLE, "tenant.update"),
@@ -136,12 +136,14 @@ def test_hook_gets_both_documents_and_the_actor(host: Host) -> None:
         ("POST", "/restore", None, "tenant.restore"),
     ):
         response = (
-            partner(method, tenant_path(made) + path, json=body) if body else partner(method, tenant_path(made) + path)
+            partner(method, tenant_path(created) + path, json=body)
+            if body
+            else partner(method, tenant_path(created) + path)
         )
         assert response.status_code == 200, response.text
         seen.append((operation, seen[-1][2], response.get_json()))
     admin = partner.with_roles("provisioning-admin")
-    assert admin("DELETE", f"{tenant_path(made)}?purge=true").status_code == 204
+    assert admin("DELETE", f"{tenant_path(created)}?purge=true").status_code == 204
 
     last = seen[-1][2]
     assert host.told == [(*each, "someone", partner.partner) for each in [*seen, ("tenant.purge", last, last)]]

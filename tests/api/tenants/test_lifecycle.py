@@ -436,11 +436,11 @@ def test_tenant_past_retention_returns_404(timed: Caller, clock: Clock, late: st
 @pytest.mark.parametrize("query", ["", "?include_deleted=true", "?status=deleted"])
 def test_tenant_past_retention_is_not_listed(timed: Caller, clock: Clock, query: str) -> None:
     caller = timed.with_roles("partner-admin")
-    made = caller.create()
-    do(caller, "delete", made)
+    old_tenant = caller.create()
+    do(caller, "delete", old_tenant)
     clock.now += 30 * DAY - 1
     inside = caller("GET", f"/tenants{query}").get_json()["items"]
-    assert [tenant["tenant"] for tenant in inside] == ([made["tenant"]] if query else [])
+    assert [tenant["tenant"] for tenant in inside] == ([old_tenant["tenant"]] if query else [])
     clock.now += 1
     assert caller("GET", f"/tenants{query}").get_json() == {"items": [], "next": None}
 
@@ -575,9 +575,9 @@ def test_concurrent_equal_transitions_have_one_winner(
     make_app: Callable[..., Flask], operation: str, statuses: dict[int, int], event: str
 ) -> None:
     caller = make_limited_caller(make_app, 20)
-    made, _ = caller.create(), caller.create()
-    assert race(caller, [(operation, made)] * 10) == statuses
-    assert fetch_event_types(caller, made) == ["tenant.created", event]
+    tenant, _ = caller.create(), caller.create()
+    assert race(caller, [(operation, tenant)] * 10) == statuses
+    assert fetch_event_types(caller, tenant) == ["tenant.created", event]
     assert len(set(count_tenants(caller.app))) == 1
 
 

@@ -48,9 +48,9 @@ class Host:
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[Host]:
-    made = Host(database_url)
-    yield made
-    get_storage(made.app).engine.dispose()
+    new_host = Host(database_url)
+    yield new_host
+    get_storage(new_host.app).engine.dispose()
 
 
 def assert_exceeded(response: Any, where: str, *limits: tuple[str, int, int]) -> None:
@@ -106,7 +106,9 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
         {"client_name": f"C{n}", "email": f"c{n}@example.com", "external_id": f"e{n}", "plan": "pro"} for n in range(4)
     ]
     many = {"metadata": {"seats": "12"}}
-    assert [one.status for one in bulk.do("create", [{**rows[0], **many}, {**rows[1], **many}, *rows[2:]])] == [201] * 4
+    assert [result.status for result in bulk.do("create", [{**rows[0], **many}, {**rows[1], **many}, *rows[2:]])] == [
+        201
+    ] * 4
     assert host.asked == []
     sent = [
         {"external_id": "e0", "plan": "free"},
@@ -114,7 +116,7 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
         {"external_id": "e2", "plan": "free"},
     ]
     results = bulk.do("update", sent)
-    assert [one.status for one in results] == [409, 200, 200]
+    assert [result.status for result in results] == [409, 200, 200]
     problem = results[0].problem or {}
     assert (problem["code"], problem["limits"]) == (
         "plan-limit-exceeded",
@@ -122,7 +124,7 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
     )
     assert len({*host.asked}) == 2
     results = bulk.do("upsert", [{**rows[0], "plan": "free"}, {**rows[3], "plan": "free"}])
-    assert [one.status for one in results] == [409, 200]
+    assert [result.status for result in results] == [409, 200]
 
 
 class Frozen(Exception):
@@ -140,8 +142,8 @@ def test_errors_of_usage_functions_are_mapped_like_in_hooks(database_url: str) -
             raise Frozen("It is too cold.")
         return "many"
 
-    made, other = host.partner.create(industry="Ice"), host.partner.create()
-    response = host.partner("PATCH", f"/tenants/{made['tenant']}", json={"plan": "big"})
+    first, other = host.partner.create(industry="Ice"), host.partner.create()
+    response = host.partner("PATCH", f"/tenants/{first['tenant']}", json={"plan": "big"})
     assert (response.status_code, response.get_json()["detail"]) == (409, "It is too cold.")
     host.app.config["PROPAGATE_EXCEPTIONS"] = False
     response = host.partner("PATCH", f"/tenants/{other['tenant']}", json={"plan": "big"})

@@ -119,12 +119,12 @@ def test_a_hook_takes_part_and_may_refuse(database_url: str) -> None:
     host.provisioning.map_error(PermissionError, status=403, code="rival")
     host.open()
     world = World(host.app)
-    made = world.giver.create()
-    assert world.move(made).status_code == 200
+    moving = world.giver.create()
+    assert world.move(moving).status_code == 200
     Caller(host.app, "rival")("GET", "/tenants")
-    assert world.move(made, "rival").get_json()["code"] == "rival"
+    assert world.move(moving, "rival").get_json()["code"] == "rival"
     assert told == [("tenant.move", "giver", "receiver", "us"), ("tenant.move", "receiver", "rival", "us")]
-    assert world.receiver("GET", f"/tenants/{made['tenant']}").get_json()["version"] == 2
+    assert world.receiver("GET", f"/tenants/{moving['tenant']}").get_json()["version"] == 2
     assert read_feed(Caller(host.app, "rival")) == []
     host.close()
 
@@ -207,21 +207,21 @@ def test_conflict_at_the_receiver_prevents_the_transfer(world: World) -> None:
 
 
 def test_moved_tenant_counts_for_its_new_partner(world: World) -> None:
-    made = [world.giver.create() for _ in range(3)]
+    tenants = [world.giver.create() for _ in range(3)]
     world.limit("giver", max_tenants=3)
     world.limit("receiver", max_tenants=1)
-    assert world.move(made[0]).status_code == 200
+    assert world.move(tenants[0]).status_code == 200
     detail = "The partner's limit of 1 tenants is reached."
-    assert_problem(world.move(made[1]), 403, "quota-exceeded", detail, limit=1, partner="receiver")
+    assert_problem(world.move(tenants[1]), 403, "quota-exceeded", detail, limit=1, partner="receiver")
     world.giver.create()
     body = {"client_name": "Example Corp", "email": "more@example.com"}
     assert world.giver("POST", "/tenants", json=body).get_json()["partner"] == "giver"
     assert_problem(
-        world.move(made[0], "giver"), 403, "quota-exceeded", detail.replace("1", "3"), limit=3, partner="giver"
+        world.move(tenants[0], "giver"), 403, "quota-exceeded", detail.replace("1", "3"), limit=3, partner="giver"
     )
     world.limit("giver", max_tenants=None)
-    assert world.move(made[0], "giver").status_code == 200
-    assert world.move(made[1]).status_code == 200
+    assert world.move(tenants[0], "giver").status_code == 200
+    assert world.move(tenants[1]).status_code == 200
     assert world.counts() == {"receiver": 1}
 
 
@@ -233,10 +233,10 @@ def test_licence_counts_a_moved_tenant_once(make_app: MakeApp) -> None:
 
 
 def test_the_receiver_s_plans_hold(world: World) -> None:
-    made, bare = world.giver.create(plan="gold"), world.giver.create()
+    tenant, bare = world.giver.create(plan="gold"), world.giver.create()
     world.limit("receiver", allowed_plans=["pro"])
     detail = "The partner may not put a tenant on the plan 'gold'."
-    assert_problem(world.move(made), 403, "plan-not-allowed", detail, plan="gold", allowed=["pro"])
+    assert_problem(world.move(tenant), 403, "plan-not-allowed", detail, plan="gold", allowed=["pro"])
     assert world.move(bare).status_code == 200
 
 

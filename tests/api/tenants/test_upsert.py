@@ -67,7 +67,9 @@ def test_existing_tenant_is_replaced(partner: Caller) -> None:
     assert "Location" not in response.headers
     assert replaced == {**document, **gone, **named, "version": 2, "updated_at": replaced["updated_at"]}
     assert partner("GET", tenant_path(document)).get_json() == replaced
-    assert fetch_tenant_events(partner, document)[1:] == [("tenant.updated", replaced, list_changes(document, replaced))]
+    assert fetch_tenant_events(partner, document)[1:] == [
+        ("tenant.updated", replaced, list_changes(document, replaced))
+    ]
 
 
 @pytest.mark.parametrize("body", [
@@ -123,12 +125,12 @@ IDS = {
 @pytest.mark.parametrize("external_id", IDS.values(), ids=IDS)
 def test_an_external_id_is_taken_to_the_letter(partner: Caller, external_id: str) -> None:
     body = {**EXAMPLE, "external_id": external_id}
-    made = upsert(partner, body, external_id)
-    assert (made.status_code, made.get_json()["external_id"]) == (201, external_id)
+    created = upsert(partner, body, external_id)
+    assert (created.status_code, created.get_json()["external_id"]) == (201, external_id)
     again = upsert(partner, EXAMPLE, external_id)
-    assert (again.status_code, again.get_json()) == (200, made.get_json())
+    assert (again.status_code, again.get_json()) == (200, created.get_json())
     listed = partner("GET", f"/tenants?{urlencode({'external_id': external_id})}").get_json()["items"]
-    assert listed == [made.get_json()]
+    assert listed == [created.get_json()]
 
 
 def test_external_ids_differ_by_every_letter(partner: Caller) -> None:
@@ -203,12 +205,12 @@ def test_upsert_needs_both_permissions(app: Flask, partner: Caller, granted: str
 @pytest.mark.parametrize("exists", [True, False], ids=["where it is there", "where it is not"])
 def test_an_address_that_another_holds_answers_409(partner: Caller, exists: bool) -> None:
     holder = partner.create(email="Admin@Example.com")
-    made = upsert(partner, {**EXAMPLE, "email": "own@example.com"}).get_json() if exists else None
+    own_tenant = upsert(partner, {**EXAMPLE, "email": "own@example.com"}).get_json() if exists else None
     response = upsert(partner, EXAMPLE)
     detail = "Another tenant has this email."
     assert_problem(response, 409, "tenant-exists", detail, field="email", conflicting_tenant=holder["tenant"])
-    if made:
-        assert partner("GET", tenant_path(made)).get_json() == made
+    if own_tenant:
+        assert partner("GET", tenant_path(own_tenant)).get_json() == own_tenant
 
 
 def test_two_partners_may_use_one_external_id(app: Flask, partner: Caller) -> None:

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.one_database("an input is read before any database is a
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with fields and settings of its own for all tests of this module."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def require_ceiling(response: TestResponse, total: int, code: str = "validation-
     document = check_problem(
         response, code=code, detail=f"{total} {what}s are invalid.", errors_omitted=total - MAX_ERRORS
     )
-    pointers = [one["pointer"] for one in document["errors"]]
+    pointers = [error["pointer"] for error in document["errors"]]
     assert (len(pointers), pointers) == (MAX_ERRORS, sorted(pointers))
     assert len(response.data) < LARGEST_ANSWER
 
@@ -52,7 +52,7 @@ def test_unknown_fields_are_listed_up_to_the_ceiling(partner: Caller) -> None:
     response = partner("POST", "/tenants", data=json.dumps(body), content_type="application/json")
     require_ceiling(response, MANY + 2)
     unknown = {f"#/x{n}" for n in range(MAX_ERRORS - 2)}
-    assert {one["pointer"] for one in response.get_json()["errors"]} == {"#/email", "#/client_name", *unknown}
+    assert {error["pointer"] for error in response.get_json()["errors"]} == {"#/email", "#/client_name", *unknown}
 
 
 @pytest.mark.parametrize("count", [MAX_ERRORS, MAX_ERRORS + 1])
@@ -93,7 +93,7 @@ def test_settings_are_listed_up_to_the_ceiling(partner: Caller) -> None:
 def test_too_many_settings_are_refused_before_validation(partner: Caller) -> None:
     settings = f"/tenants/{partner.create()['tenant']}/settings"
     response = partner("PUT", settings, json={"mail": {"headers": {f"{n:x}": 0 for n in range(MANY)}}})
-    assert [one["code"] for one in check_problem(response)["errors"]] == ["too-large"]
+    assert [error["code"] for error in check_problem(response)["errors"]] == ["too-large"]
 
 
 def test_own_fields_are_listed_up_to_the_ceiling(with_fields: Caller) -> None:
@@ -105,7 +105,9 @@ def test_own_fields_are_listed_up_to_the_ceiling(with_fields: Caller) -> None:
 
 def test_too_many_custom_fields_are_refused_before_validation(with_fields: Caller) -> None:
     body = {**partner_body(), "region": "eu", "extra": {f"{n:x}": 0 for n in range(MANY)}}
-    assert [one["code"] for one in check_problem(with_fields("POST", "/tenants", json=body))["errors"]] == ["too-large"]
+    assert [error["code"] for error in check_problem(with_fields("POST", "/tenants", json=body))["errors"]] == [
+        "too-large"
+    ]
 
 
 def test_a_row_lists_errors_up_to_the_ceiling(app: Flask, partner: Caller) -> None:

@@ -65,7 +65,7 @@ def test_a_creation_is_refused_in_one_order(partner: Caller) -> None:
     body = {"client_name": "n", "email": "held@example.com", "plan": "lead"}
     sent = [{**body, "email": "bad"}, body, {**body, "plan": "gold"}]
     for method, path in (("POST", "/tenants"), ("PUT", "/tenants/by-external-id/new")):
-        refusals = [full(method, path, json=one, headers=STALE).get_json()["code"] for one in sent]
+        refusals = [full(method, path, json=body, headers=STALE).get_json()["code"] for body in sent]
         limit(partner, max_tenants=2)
         if method == "PUT":
             stale = full(method, path, json=body, headers=STALE)
@@ -147,11 +147,11 @@ def test_stale_move_to_the_current_partner_returns_412(partner: Caller) -> None:
 def test_move_of_an_undoing_tenant_returns_invalid_state_first(database_url: str) -> None:
     """Neither the receiver's limit nor the version is looked at before, and no hook of the host's is asked."""
     host = StepHost(database_url)
-    asked: list[Any] = []
+    calls: list[Any] = []
     host.step("bucket")
     host.step("mail", after=["bucket"], retries=0)
     host.broken = {"mail": RuntimeError("no"), "undo bucket": RuntimeError("no")}
-    host.provisioning.hook("tenant.move", name="watch")(lambda tenant: asked.append(tenant))
+    host.provisioning.hook("tenant.move", name="watch")(lambda tenant: calls.append(tenant))
     giver, body = host.open(), {"client_name": "n", "email": "e@example.com"}
     tenant = giver("POST", "/tenants", json=body).get_json()["tenant"]
     host.work()
@@ -170,9 +170,9 @@ def test_move_of_an_undoing_tenant_returns_invalid_state_first(database_url: str
     same = receiver("POST", "/tenants", json=body).get_json()["tenant"]
     refusals.append(move().get_json()["code"])
     assert refusals == ["quota-exceeded", "precondition-failed", "tenant-exists"]
-    assert asked == []
+    assert calls == []
     receiver("DELETE", f"/tenants/{same}")
-    assert (move().status_code, len(asked)) == (200, 1)
+    assert (move().status_code, len(calls)) == (200, 1)
     host.close()
 
 

@@ -144,9 +144,9 @@ def test_a_disabled_endpoint_is_not_late(host: StepHost) -> None:
 
 def subscribe(partner: Caller) -> str:
     """Create an endpoint without a receiver; return its path."""
-    made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
-    assert made.status_code == 201, made.text
-    return f"/webhooks/{made.get_json()['webhook']}"
+    created = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+    assert created.status_code == 201, created.text
+    return f"/webhooks/{created.get_json()['webhook']}"
 
 
 def worker(host: StepHost) -> object:

@@ -170,8 +170,8 @@ VISIBLE = {
 
 @pytest.mark.parametrize("name", INVISIBLE.values(), ids=INVISIBLE)
 def test_invisible_text_is_refused(partner: Caller, name: str) -> None:
-    admin, made = Caller(partner.app, roles=["provisioning-admin"]), partner.create()
-    tenant, id = f"/tenants/{made['tenant']}", partner.partner
+    admin, own_tenant = Caller(partner.app, roles=["provisioning-admin"]), partner.create()
+    tenant, id = f"/tenants/{own_tenant['tenant']}", partner.partner
     for caller, method, path, body, field in (
         (partner, "POST", "/tenants", {**EXAMPLE, "client_name": name}, "client_name"),
         (partner, "POST", "/tenants", {**EXAMPLE, "industry": name}, "industry"),
@@ -183,8 +183,8 @@ def test_invisible_text_is_refused(partner: Caller, name: str) -> None:
         (admin, "PUT", f"/partners/{id}", {"suspended_reason": name}, "suspended_reason"),
     ):
         errors = check_problem(caller(method, path, json=body), status=400, code="validation-error")["errors"]
-        assert (f"#/{field}", "invalid-text") in [(one["pointer"], one["code"]) for one in errors]
-    assert partner("GET", tenant).get_json() == made
+        assert (f"#/{field}", "invalid-text") in [(error["pointer"], error["code"]) for error in errors]
+    assert partner("GET", tenant).get_json() == own_tenant
 
 
 @pytest.mark.parametrize("name", VISIBLE.values(), ids=VISIBLE)

@@ -523,9 +523,9 @@ def test_expired_key_is_usable_after_a_failed_request(timed: Caller, shared_cloc
 def test_only_expired_keys_are_removed(make_app: Callable[..., Flask]) -> None:
     clock = Clock()
     caller = Caller(make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS))
-    made, storage = caller.create(), get_storage(caller.app)
+    tenant, storage = caller.create(), get_storage(caller.app)
     for number in range(3):
-        send_with_key(caller, "PATCH", tenant_path(made), {"plan": "x"}, **{"Idempotency-Key": f"key-{number}"})
+        send_with_key(caller, "PATCH", tenant_path(tenant), {"plan": "x"}, **{"Idempotency-Key": f"key-{number}"})
         clock.now += 8 * HOUR
     assert storage.transaction(delete_expired) == 1
     assert [row["key"] for row in fetch_rows(caller.app, "idempotency")] == ["key-1", "key-2"]

@@ -55,8 +55,8 @@ PARTNER: dict[str, tuple[str, Any, Any]] = {
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host for all tests of this module; partners keep them apart."""
-    with open_host(request, database, make=hosts.make_host) as made:
-        yield made
+    with open_host(request, database, make=hosts.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_partner_field_limits_match_the_schema(
 
 @ANY
 @pytest.mark.parametrize(
-    ("sent", "found"),
+    ("sent", "expected"),
     [
         ("1", 1), ("01", 1), ("50", 50), ("999", 999), ("1000", MAX_PAGE_SIZE), ("1001", MAX_PAGE_SIZE),
         ("9999", MAX_PAGE_SIZE), ("10000", MAX_PAGE_SIZE), ("9" * 5000, MAX_PAGE_SIZE), ("000999", 999),
@@ -106,7 +106,7 @@ def test_a_page_has_from_one_to_a_thousand_items(sent: str, expected: int | None
     if expected is None:
         with pytest.raises(InvalidInput) as caught:
             load_parameters(Query(), {"limit": [sent]})
-        assert [one["code"] for one in caught.value.errors] == ["invalid-limit"]
+        assert [error["code"] for error in caught.value.errors] == ["invalid-limit"]
     else:
         assert load_parameters(Query(), {"limit": [sent]}) == {"limit": expected}
 
@@ -188,12 +188,12 @@ def test_no_header_makes_the_server_fail(partner: Caller, header: str) -> None:
         require_answers(partner, tenant, {_environ(header): value})
 
 
-def require_answers(partner: Caller, made: dict[str, Any], raw: dict[str, str]) -> None:
+def require_answers(partner: Caller, document: dict[str, Any], raw: dict[str, str]) -> None:
     """Assert that calls with these variables of the environment are answered, shortly and with sound headers."""
     for method, path, body in (
         ("GET", "/tenants?limit=1", None),
-        ("GET", f"/tenants/{made['tenant']}", None),
-        ("PATCH", f"/tenants/{made['tenant']}", b'{"industry":"x"}'),
+        ("GET", f"/tenants/{document['tenant']}", None),
+        ("PATCH", f"/tenants/{document['tenant']}", b'{"industry":"x"}'),
         ("GET", "/problems", None),
     ):
         response = partner(method, path, data=body, content_type=body and "application/json", environ_overrides=raw)

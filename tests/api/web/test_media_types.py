@@ -131,11 +131,11 @@ def test_accept_without_json_returns_406_and_writes_nothing(partner: Caller, acc
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE", "GET"])
 def test_every_method_answers_406(partner: Caller, method: str) -> None:
     tenant = partner.create()
-    one = f"/tenants/{tenant['tenant']}"
+    path = f"/tenants/{tenant['tenant']}"
     body = {} if method in ("GET", "DELETE") else {"json": EXAMPLE}
-    response = partner(method, one, headers={"Accept": "text/html"}, **body)
+    response = partner(method, path, headers={"Accept": "text/html"}, **body)
     assert_problem(response, 406, "not-acceptable", IN_JSON, offered=["application/json"])
-    assert partner("GET", one).get_json() == tenant
+    assert partner("GET", path).get_json() == tenant
 
 
 @pytest.mark.parametrize(

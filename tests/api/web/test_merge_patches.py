@@ -25,13 +25,13 @@ vectors = pytest.mark.parametrize(("target", "patch", "result"), VECTORS, ids=st
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with settings for all tests of this module."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 def are_texts(value: Any) -> bool:
     """Return whether metadata accepts this value."""
-    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 @vectors

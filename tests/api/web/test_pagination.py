@@ -81,10 +81,10 @@ def test_lists_of_large_documents_end_early(partner: Caller) -> None:
         }
         for n in range(30)
     ]
-    made = [partner.create(**row)["tenant"] for row in rows]
+    tenants = [partner.create(**row)["tenant"] for row in rows]
     for path, sign, own in (("/tenants?limit=1000", "cursor", "tenant"), ("/events?limit=1000", "after", "tenant")):
         items, sizes = whole(partner, path, sign)
-        assert [item[own] for item in items] == made
+        assert [item[own] for item in items] == tenants
         assert len(sizes) > 1
         assert max(sizes) < PAGE_BYTES + MIB
 

@@ -304,11 +304,11 @@ HELD = {
 @pytest.mark.alone
 @pytest.mark.one_database
 def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> None:
-    one, other = signed_token("acme"), signed_token("globex")
+    token, other = signed_token("acme"), signed_token("globex")
     rows = [{"client_name": "n" * 200, "email": f"n{number}@example.com"} for number in range(1000)]
-    job = send_request(gunicorn, "POST", f"{PREFIX}/bulk-jobs", one, rows).json()["job"]
+    job = send_request(gunicorn, "POST", f"{PREFIX}/bulk-jobs", token, rows).json()["job"]
     for name, (route, head, body) in HELD.items():
-        held = [send(gunicorn, one, route.format(job=job), *head, body=body) for _ in range(8)]
+        held = [send(gunicorn, token, route.format(job=job), *head, body=body) for _ in range(8)]
         begun = time.monotonic()
         reply = send_request(gunicorn, "GET", f"{PREFIX}/tenants?limit=1", other)
         took = time.monotonic() - begun
@@ -325,8 +325,8 @@ def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> 
 @pytest.mark.alone
 @pytest.mark.one_database
 def test_slow_drips_end_with_the_deadline_and_leave_the_server_free(gunicorn: Address) -> None:
-    one, other = signed_token("acme"), signed_token("globex")
-    held = [send(gunicorn, one, "POST /tenants", JSON, "Content-Length: 1000", body=b"{") for _ in range(8)]
+    token, other = signed_token("acme"), signed_token("globex")
+    held = [send(gunicorn, token, "POST /tenants", JSON, "Content-Length: 1000", body=b"{") for _ in range(8)]
     stopped = threading.Event()
 
     def drip() -> None:

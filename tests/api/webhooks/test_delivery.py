@@ -245,7 +245,7 @@ def test_an_endpoint_that_has_recovered_gets_several_at_once_again(host: Host) -
         host.partner.create()
     host.deliver()
 
-    def answer(event: dict[str, Any]) -> tuple[int, dict[str, str]]:
+    def respond(event: dict[str, Any]) -> tuple[int, dict[str, str]]:
         inside.append(event["id"])
         if len(inside) > 1:
             met.set()
@@ -253,7 +253,7 @@ def test_an_endpoint_that_has_recovered_gets_several_at_once_again(host: Host) -
         inside.remove(event["id"])
         return 204, {}
 
-    receiver.answer = answer
+    receiver.answer = respond
     host.deliver(400)
     assert met.is_set()
     assert host.webhook["failures"] == 0

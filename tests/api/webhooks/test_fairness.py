@@ -133,12 +133,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[_Receiver]:
-    made = _Receiver()
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield made
-    made.let_go.set()
-    made.shutdown()
-    made.server_close()
+    new_receiver = _Receiver()
+    threading.Thread(target=new_receiver.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield new_receiver
+    new_receiver.let_go.set()
+    new_receiver.shutdown()
+    new_receiver.server_close()
 
 
 @pytest.mark.slow

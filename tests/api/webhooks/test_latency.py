@@ -26,9 +26,9 @@ def workers(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "clock").write_text("0")
     monkeypatch.setenv("STORM_URL", database_url)
     monkeypatch.setenv("STORM_CLOCK", str(tmp_path / "clock"))
-    made = Workers(telling_host.__name__, 1, tmp_path)
-    yield made
-    made.stop()
+    new_workers = Workers(telling_host.__name__, 1, tmp_path)
+    yield new_workers
+    new_workers.stop()
 
 
 @pytest.fixture

@@ -45,18 +45,18 @@ def signature(secret: str | None) -> str:
 
 
 def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:
-    made = endpoint_secrets.create_secret(KEYRING, ID, "v1")
-    assert made.secret is not None
-    assert made.secret.startswith("whsec_")
-    assert made.secret.removeprefix("whsec_") not in made.column
-    assert signatures(made.column, NOON) == [signature(made.secret)]
+    secret = endpoint_secrets.create_secret(KEYRING, ID, "v1")
+    assert secret.secret is not None
+    assert secret.secret.startswith("whsec_")
+    assert secret.secret.removeprefix("whsec_") not in secret.column
+    assert signatures(secret.column, NOON) == [signature(secret.secret)]
 
 
 def test_a_v1a_secret_is_never_shown_and_its_public_key_always() -> None:
-    made = endpoint_secrets.create_secret(KEYRING, ID, "v1a")
-    public = models.get_public_key(endpoint(made.column))
-    assert (made.secret, public is None) == (None, False)
-    assert parse_verifying_key(str(public)).matches(b"content", signatures(made.column, NOON)[0])
+    secret = endpoint_secrets.create_secret(KEYRING, ID, "v1a")
+    public = models.get_public_key(endpoint(secret.column))
+    assert (secret.secret, public is None) == (None, False)
+    assert parse_verifying_key(str(public)).matches(b"content", signatures(secret.column, NOON)[0])
 
 
 def test_v1_has_no_public_key() -> None:
@@ -87,10 +87,10 @@ def test_a_longer_overlap_does_not_bring_an_older_secret_back() -> None:
 
 
 def test_ten_replaced_secrets_sign_at_most_the_newest() -> None:
-    made = [endpoint_secrets.create_secret(KEYRING, ID, "v1")]
+    secrets = [endpoint_secrets.create_secret(KEYRING, ID, "v1")]
     for _ in range(15):
-        made.append(endpoint_secrets.rotate_secret(KEYRING, ID, "v1", made[-1].column, NOON, TOMORROW))
-    assert signatures(made[-1].column, NOON) == [signature(one.secret) for one in reversed(made[-11:])]
+        secrets.append(endpoint_secrets.rotate_secret(KEYRING, ID, "v1", secrets[-1].column, NOON, TOMORROW))
+    assert signatures(secrets[-1].column, NOON) == [signature(secret.secret) for secret in reversed(secrets[-11:])]
 
 
 def test_expired_secrets_are_removed() -> None:
@@ -114,7 +114,7 @@ def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
     first = endpoint_secrets.create_secret(old, ID, "v1")
     second = endpoint_secrets.rotate_secret(both, ID, "v1", first.column, NOON, TOMORROW)
     assert signatures(second.column, NOON, both) == [signature(second.secret), signature(first.secret)]
-    assert [both.is_current(one["sealed"]) for one in json.loads(second.column)] == [True, False]
+    assert [both.is_current(entry["sealed"]) for entry in json.loads(second.column)] == [True, False]
 
 
 # At rest, as a whole.

@@ -46,8 +46,8 @@ def find_server() -> tuple[URL | None, str]:
     In this order: `PROVISIONING_TEST_POSTGRESQL_URL`; localhost (or `PGHOST`, `PGPORT`, `PGUSER`); a throw-away
     cluster out of installed binaries, stopped when the process ends.
     """
-    if given := os.environ.get(URL_VARIABLE):
-        url = make_url(given).set(drivername="postgresql+psycopg")
+    if configured := os.environ.get(URL_VARIABLE):
+        url = make_url(configured).set(drivername="postgresql+psycopg")
         fault = _find_fault(url)
         return (None, f"{URL_VARIABLE}: {fault}") if fault else (url, URL_VARIABLE)
     for url in _local_urls():

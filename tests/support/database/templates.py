@@ -37,9 +37,9 @@ class Tables:
 
     @functools.cached_property
     def _file(self) -> Path:
-        made = self._folder / "template.sqlite3"
-        _migrate(make_url(f"sqlite:///{made}"))
-        return made
+        template = self._folder / "template.sqlite3"
+        _migrate(make_url(f"sqlite:///{template}"))
+        return template
 
     @functools.cache  # noqa: B019 - there is one a session
     def _statements(self, database: URL) -> str:

@@ -34,8 +34,8 @@ class Cause(NamedTuple):
 
 def _is_admitted(exchange: Exchange) -> bool:
     """Return whether the API had to know the caller, and did."""
-    asked = exchange.authorized and not exchange.path.startswith(_DOCUMENTS)
-    return asked and exchange.status != 401 and exchange.code not in _UNMATCHED
+    is_request = exchange.authorized and not exchange.path.startswith(_DOCUMENTS)
+    return is_request and exchange.status != 401 and exchange.code not in _UNMATCHED
 
 
 def _is_body_read(exchange: Exchange) -> bool:
@@ -46,10 +46,15 @@ CAUSES = {
     "a user lookup that knows no partner": Cause("jwt-users", "fail", "is called for every token", _is_admitted),
     "a wall": Cause("hooks", "fail", " returns 30", lambda _exchange: True),
     "a hook that takes bodies": Cause("hooks", "fail", " consumes the body ", _is_body_read),
-    "a CSRF wall": Cause("csrf", "fail", "refuses partners' requests", lambda one: one.method not in ("GET", "HEAD")),
+    "a CSRF wall": Cause(
+        "csrf", "fail", "refuses partners' requests", lambda exchange: exchange.method not in ("GET", "HEAD")
+    ),
     "a hook that lets answers be kept": Cause("answers", "fail", "changes the Cache-Control", lambda _exchange: True),
     "a hook that replaces problems": Cause(
-        "answers", "fail", "body where the API returns 404", lambda one: one.status >= 400 and one.method != "HEAD"
+        "answers",
+        "fail",
+        "body where the API returns 404",
+        lambda exchange: exchange.status >= 400 and exchange.method != "HEAD",
     ),
     "a session": Cause(
         "sessions",

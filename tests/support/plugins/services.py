@@ -101,4 +101,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _skipped(terminalreporter: pytest.TerminalReporter, service: str) -> int:
     """Return the number of tests skipped because the service is not there."""
     reports = terminalreporter.stats.get("skipped", [])
-    return sum(isinstance(one.longrepr, tuple) and f"{service}: not found" in one.longrepr[2] for one in reports)
+    return sum(
+        isinstance(report.longrepr, tuple) and f"{service}: not found" in report.longrepr[2] for report in reports
+    )

@@ -97,7 +97,7 @@ class ManualClock:
 def hand(request: pytest.FixtureRequest) -> Iterator[ManualClock]:
     """A clock and a storage of this test's own."""
     name = f"test-{id(request)}"
-    made = ManualClock(name)
-    yield made
-    made.away(False)
+    new_clock = ManualClock(name)
+    yield new_clock
+    new_clock.away(False)
     del ClockedStorage.clocks[name]

@@ -50,6 +50,6 @@ def list_confirmed_tenants(responses: list[Answer]) -> dict[str, list[dict[str, 
 
 def list_unanswered(responses: list[Answer]) -> list[Order]:
     """Return the orders with an unknown outcome."""
-    known = list_confirmed_tenants(responses)
-    lost = {response.order.key: response.order for response in responses if response.order.key not in known}
+    confirmed = list_confirmed_tenants(responses)
+    lost = {response.order.key: response.order for response in responses if response.order.key not in confirmed}
     return list(lost.values())

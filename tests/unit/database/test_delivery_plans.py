@@ -40,12 +40,12 @@ def fill(session: Session) -> None:
     at = format_instant(storage.clock())
     endpoints = [row(f"partner-{n % PARTNERS}", storage.new_id(), at) for n in range(PARTNERS * ENDPOINTS)]
     session.run_many(sql.insert, endpoints)
-    for one in endpoints:
-        of_it = (one["partner_id"], one["id"])
-        made = [
+    for endpoint in endpoints:
+        of_it = (endpoint["partner_id"], endpoint["id"])
+        deliveries = [
             make_pending_delivery(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)
         ]
-        session.run_many(sql.insert_delivery, made)
+        session.run_many(sql.insert_delivery, deliveries)
     if storage.engine.dialect.name == "postgresql":
         session.run(Statement(text("ANALYZE"), storage.engine.dialect), {})
 

@@ -140,27 +140,31 @@ def storage(
 
 def load_query(query: str, sort: str) -> dict[str, Any]:
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".strip("&").split("&"))
-    asked: dict[str, Any] = load_parameters(ListQuery(), {name: [value] for name, value in pairs})
-    return asked
+    query_values: dict[str, Any] = load_parameters(ListQuery(), {name: [value] for name, value in pairs})
+    return query_values
 
 
 @functools.cache
 def find_matches(query: str, partner: str | None) -> list[dict[str, Any]]:
-    asked = load_query(query, "created_at")
-    return [one for one in tenants() if partner in (None, one["partner_id"]) and _matches(one, asked)]
+    query_values = load_query(query, "created_at")
+    return [row for row in tenants() if partner in (None, row["partner_id"]) and _matches(row, query_values)]
 
 
-def _matches(one: dict[str, Any], asked: dict[str, Any]) -> bool:
-    status = one["status"]
-    wanted = status == asked["status"] if "status" in asked else status != "deleted" or asked["include_deleted"]
+def _matches(row: dict[str, Any], query_values: dict[str, Any]) -> bool:
+    status = row["status"]
+    wanted = (
+        status == query_values["status"]
+        if "status" in query_values
+        else status != "deleted" or query_values["include_deleted"]
+    )
     return (
         wanted
-        and (status != "deleted" or one["purge_at"] > creation_time(NOW))
-        and all(one[name] == asked.get(name, one[name]) for name in ("external_id", "plan", "industry"))
-        and one["email_key"] == asked.get("email", one["email_key"])
-        and all(asked.get(f"{time}_after", "") < one[f"{time}_at"] < asked.get(f"{time}_before", "9")
+        and (status != "deleted" or row["purge_at"] > creation_time(NOW))
+        and all(row[name] == query_values.get(name, row[name]) for name in ("external_id", "plan", "industry"))
+        and row["email_key"] == query_values.get("email", row["email_key"])
+        and all(query_values.get(f"{time}_after", "") < row[f"{time}_at"] < query_values.get(f"{time}_before", "9")
                 for time in ("created", "updated"))
-        and one["name_key"].startswith(asked.get("q", ""))
+        and row["name_key"].startswith(query_values.get("q", ""))
     )  # fmt: skip
 
 
@@ -168,11 +172,11 @@ def pages(question: Question, partner: str | None) -> Iterator[Page]:
     """The first page in each order, and one after 90 % of all."""
     for sort in question.sorts:
         key = "name_key" if sort in BY_NAME else "created_at"
-        matches = sorted(find_matches(question.query, partner), key=lambda one: (one[key], one["id"]))
+        matches = sorted(find_matches(question.query, partner), key=lambda row: (row[key], row["id"]))
         matches = matches[::-1] if sort.startswith("-") else matches
         for before in {0, len(matches) * 9 // 10}:
             place = f"{matches[before - 1][key]}\n{matches[before - 1]['id']}" if before else None
-            expected = [one["id"] for one in matches[before : before + 50]]
+            expected = [row["id"] for row in matches[before : before + 50]]
             yield Page(load_query(question.query, sort), place, expected)
 
 
@@ -233,13 +237,13 @@ def test_nothing_is_sorted_that_an_index_has_in_order(storage: Storage, name: st
 )
 def test_postgresql_plans_value_independent_statements_once(storage: Storage, query: str, planned: str) -> None:
     ours = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE position('name_key' IN statement) > 0"
-    made = Statement(text(ours), storage.engine.dialect)
+    statement = Statement(text(ours), storage.engine.dialect)
     storage.engine.dispose()
 
     def work(session: Session) -> list[tuple[int, int]]:
         for _ in range(20):
             listing.load_page(session, "big", load_query(query, "created_at"), None)
-        counts: list[tuple[int, int]] = session.run(made, {}).fetchall()
+        counts: list[tuple[int, int]] = session.run(statement, {}).fetchall()
         return counts
 
     [(generic, custom)] = storage.read(work)
@@ -250,9 +254,9 @@ def test_postgresql_plans_value_independent_statements_once(storage: Storage, qu
 def many(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """200,000 tenants of one partner, behind the app of the bench."""
     depth.prepare(make_database_url(request, database, tmp_path_factory), 200_000)
-    made: Storage = target.app.extensions["tenant_provisioning"]["provisioning"].storage
-    yield made
-    made.engine.dispose()
+    big_storage: Storage = target.app.extensions["tenant_provisioning"]["provisioning"].storage
+    yield big_storage
+    big_storage.engine.dispose()
 
 
 @pytest.mark.parametrize("sort", SORT_ORDERS)

@@ -61,14 +61,14 @@ def test_long_journal_is_restarted(app: Flask, file: Path) -> None:
 
 def test_continuous_readers_do_not_block_writers(app: Flask, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     partner, reader = Caller(app), reads(file)
-    made = [partner.create()["tenant"] for _ in range(20)]
+    tenants = [partner.create()["tenant"] for _ in range(20)]
     assert length(file) > LIMIT
     assert reader.execute("SELECT count(*) FROM provisioning_tenants").fetchone() == (0,)
     reader.close()
     while length(file):
-        made.append(partner.create()["tenant"])
-        assert len(made) < 60
-    assert {partner("GET", f"/tenants/{id}").status_code for id in made} == {200}
+        tenants.append(partner.create()["tenant"])
+        assert len(tenants) < 60
+    assert {partner("GET", f"/tenants/{id}").status_code for id in tenants} == {200}
     assert not caplog.records
 
 

@@ -148,7 +148,7 @@ def test_connection_is_reused(
 
 
 @pytest.mark.parametrize(
-    ("answer", "connections"),
+    ("response", "connections"),
     [
         (OK, 1),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 1),
@@ -163,10 +163,10 @@ def test_connection_is_reused(
     ],
 )
 def test_a_connection_serves_again_only_after_a_whole_answer(
-    make_sender: MakeSender, answer: bytes, connections: int
+    make_sender: MakeSender, response: bytes, connections: int
 ) -> None:
     sender = make_sender()
-    with Receiver(answer_always(answer)) as receiver:
+    with Receiver(answer_always(response)) as receiver:
         for _ in range(3):
             send_webhook(sender, receiver)
     assert receiver.connections == connections
@@ -187,7 +187,7 @@ def test_a_connection_to_an_address_that_the_name_has_lost_serves_no_more(make_s
     sender = make_sender(resolve)
     with Receiver() as before, Receiver(host="127.0.0.2", port=before.port) as after:
         send_webhook(sender, before)
-        resolve.known["example.com"] = ["127.0.0.2"]
+        resolve.addresses["example.com"] = ["127.0.0.2"]
         send_webhook(sender, before)
     assert (before.connections, after.connections) == (1, 1)
 
@@ -197,7 +197,7 @@ def test_a_connection_to_a_later_address_of_the_name_serves_again(make_sender: M
     sender = make_sender(resolve)
     with Receiver() as receiver:
         send_webhook(sender, receiver)
-        resolve.known["example.com"] = ["127.0.0.2", "127.0.0.1"]
+        resolve.addresses["example.com"] = ["127.0.0.2", "127.0.0.1"]
         send_webhook(sender, receiver)
     assert receiver.connections == 1
 
@@ -207,7 +207,7 @@ def test_a_name_that_leads_inside_now_is_refused_on_a_kept_connection_too(make_s
     sender, behave = make_sender(resolve), AnswerSequence(OK, OK)
     with Receiver(behave) as receiver:
         send_webhook(sender, receiver)
-        resolve.known["example.com"] = ["127.0.0.1", "10.0.0.1"]
+        resolve.addresses["example.com"] = ["127.0.0.1", "10.0.0.1"]
         assert send_and_fail(sender, receiver.url())[0] == "refused"
     assert len(behave.requests) == 1
 

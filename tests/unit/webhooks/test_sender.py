@@ -136,7 +136,7 @@ def test_a_look_up_that_took_all_the_time_is_a_timeout(make_sender: MakeSender) 
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("response", "text"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end"),
         (b"HTTP/1.0 200 OK\r\n\r\nold", "old"),
@@ -153,8 +153,8 @@ def test_a_look_up_that_took_all_the_time_is_a_timeout(make_sender: MakeSender) 
         (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + OK, "ok"),
     ],
 )
-def test_the_content_is_read_as_text_up_to_8_kib(sender: Sender, answer: bytes, text: str) -> None:
-    with Receiver(answer_once(answer)) as receiver:
+def test_the_content_is_read_as_text_up_to_8_kib(sender: Sender, response: bytes, text: str) -> None:
+    with Receiver(answer_once(response)) as receiver:
         assert send_webhook(sender, receiver).text == text
 
 
@@ -172,7 +172,7 @@ def test_any_status_is_an_answer(sender: Sender, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("response", "why"),
     [
         (b"", CLOSED),
         (b"SSH-2.0-OpenSSH_9.2\r\n", NO_HTTP),
@@ -189,8 +189,8 @@ def test_any_status_is_an_answer(sender: Sender, status: int) -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n", NO_HTTP),
     ],
 )
-def test_incomplete_response_fails(sender: Sender, answer: bytes, why: str) -> None:
-    with Receiver(answer_once(answer)) as receiver:
+def test_incomplete_response_fails(sender: Sender, response: bytes, why: str) -> None:
+    with Receiver(answer_once(response)) as receiver:
         error = send_and_fail(sender, receiver.url())
     assert (error, receiver.connections) == (("protocol", why), 1)
 
@@ -316,23 +316,23 @@ def test_host_that_resolves_to_a_private_address_later_is_refused(make_sender: M
     guard, sender = SsrfGuard(["http"], [], [], resolve), make_sender(resolve, networks=[])
     with Receiver() as receiver:
         guard.check(receiver.url())
-        resolve.known["example.com"] = ["127.0.0.1"]
+        resolve.addresses["example.com"] = ["127.0.0.1"]
         error = send_and_fail(sender, receiver.url())
     assert (error, receiver.connections) == (("refused", NOWHERE), 0)
 
 
 def test_dns_rebinding_connects_to_the_checked_address(make_sender: MakeSender) -> None:
     """The resolver answers 127.0.0.2 to the first question, and 127.0.0.1 to each after it."""
-    asked: list[str] = []
+    lookups: list[str] = []
 
     def rebinding(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
-        asked.append(host)
-        return resolve_example_to(f"127.0.0.{2 if len(asked) == 1 else 1}")(host, port, type=type)
+        lookups.append(host)
+        return resolve_example_to(f"127.0.0.{2 if len(lookups) == 1 else 1}")(host, port, type=type)
 
     sender = make_sender(rebinding, networks=[ip_network("127.0.0.2/32")])
     with Receiver(host="127.0.0.2") as checked, Receiver(host="127.0.0.1", port=checked.port) as inside:
         assert send_webhook(sender, checked).status == 200
-        assert (asked, checked.connections, inside.connections) == (["example.com"], 1, 0)
+        assert (lookups, checked.connections, inside.connections) == (["example.com"], 1, 0)
         assert send_and_fail(sender, checked.url()) == ("refused", NOWHERE)
     assert (checked.connections, inside.connections) == (1, 0)
 

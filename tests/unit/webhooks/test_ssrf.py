@@ -150,7 +150,7 @@ def test_name_is_resolved_for_each_request() -> None:
     resolve = resolve_example_to(PUBLIC)
     guard = SsrfGuard(resolve=resolve)
     guard.check("https://example.com/")
-    resolve.known["example.com"] = ["127.0.0.1"]
+    resolve.addresses["example.com"] = ["127.0.0.1"]
     with pytest.raises(UrlRefused):
         guard.check("https://example.com/")
 
