@@ -62,7 +62,7 @@ class MountedApi:
             raise AssertionError(
                 f"{method} {where} should be answered; the app raised {type(error).__name__}: {error}"
             ) from error
-        root = _root_of(response.request, where)
+        root = _find_root(response.request, where)
         base = f"{root}{self.config.url_prefix}"
         types = self.config.problem_base_uri or f"{base}/problems/"
         return ApiResponse(SentRequest(method, root + where, sent, data), response, base, types)
@@ -112,7 +112,7 @@ class MountedApi:
             pytest.skip("the host has turned Flask-Limiter off")
 
 
-def _root_of(request: Request, where: str) -> str:
+def _find_root(request: Request, where: str) -> str:
     """The path below which callers find the app: a client of the host's may ask for more than `where`."""
     path = unquote(urlsplit(where).path)
     above = request.path.removesuffix(path) if request.path.endswith(path) else ""

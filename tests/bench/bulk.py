@@ -32,7 +32,7 @@ from flask_tenant_provisioning.workers.worker import Worker
 from tests.bench import bulk_processor as processor
 from tests.bench.bulk_checks import check_counters, check_rows
 from tests.bench.bulk_floors import PARTNER, SUBJECT, Floor, floor
-from tests.bench.bulk_processes import MIB, mounted, waiting
+from tests.bench.bulk_processes import MIB, mounted, start_waiting
 from tests.bench.bulk_rows import blocks, write
 
 PREFIX = "bench_"
@@ -79,13 +79,13 @@ def provision(mount: Mount, url: str, path: Path, workers: int) -> Ours:
     """Upload the file in one process, and do its job in some others."""
     engine = mount.storage.engine
     with contextlib.ExitStack() as stack:
-        receiver = stack.enter_context(waiting(url, PREFIX, receive, path))
-        ready = [stack.enter_context(waiting(url, PREFIX, work)) for _ in range(workers)]
-        served, began = processor.served(engine), time.monotonic()
+        receiver = stack.enter_context(start_waiting(url, PREFIX, receive, path))
+        ready = [stack.enter_context(start_waiting(url, PREFIX, work)) for _ in range(workers)]
+        served, began = processor.measure_server(engine), time.monotonic()
         received = receiver()()
         stored = time.monotonic()
         worked = [end() for end in [begin() for begin in ready]]
-        ended, served = time.monotonic(), processor.served(engine) - served
+        ended, served = time.monotonic(), processor.measure_server(engine) - served
         memory, spent = (
             max(process.memory for process in worked),
             sum(process.processor for process in (received, *worked)),
@@ -103,7 +103,7 @@ def empty(mount: Mount) -> None:
     upgrade(engine, PREFIX)
 
 
-def measured(mount: Mount, url: str, path: Path, count: int, workers: int) -> tuple[Floor, Ours | None]:
+def measure(mount: Mount, url: str, path: Path, count: int, workers: int) -> tuple[Floor, Ours | None]:
     """The floor, and ours where there are workers; what both leave in the tables is checked."""
     empty(mount)
     least = floor(mount.storage.engine, path, PREFIX)
@@ -143,7 +143,7 @@ def main() -> None:
             path = Path(folder, "upload.ndjson")
             write(path, count)
             workers = 0 if arguments.floor_only else arguments.workers
-            print(line(count, *measured(mount, arguments.db, path, count, workers)), flush=True)
+            print(line(count, *measure(mount, arguments.db, path, count, workers)), flush=True)
 
 
 if __name__ == "__main__":

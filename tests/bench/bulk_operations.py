@@ -33,16 +33,16 @@ PARTNER = "bench"
 Sent = Callable[[int], dict[str, Any]]
 
 
-def _named(number: int, **more: Any) -> dict[str, Any]:
+def _name_row(number: int, **more: Any) -> dict[str, Any]:
     return {"external_id": row(number)["external_id"], **more}
 
 
 OPERATIONS: dict[str, Sent] = {
-    "update": lambda number: _named(number, metadata={"note": str(random.random())}),
+    "update": lambda number: _name_row(number, metadata={"note": str(random.random())}),
     "upsert": lambda number: {**row(number), "industry": str(random.random())},
-    "suspend": _named,
-    "reactivate": _named,
-    "delete": _named,
+    "suspend": _name_row,
+    "reactivate": _name_row,
+    "delete": _name_row,
 }
 
 

@@ -37,7 +37,7 @@ def mounted(url: str, prefix: str) -> Mount:
 
 
 @contextlib.contextmanager
-def waiting(url: str, prefix: str, task: Task, *arguments: Any) -> Iterator[Begun]:
+def start_waiting(url: str, prefix: str, task: Task, *arguments: Any) -> Iterator[Begun]:
     """A process that stands ready to call `task` with a mount of its own and what is `given`."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_stand, args=(theirs, url, prefix, task, *arguments))

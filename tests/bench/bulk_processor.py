@@ -9,12 +9,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 
-def seconds(engine: Engine) -> float:
+def measure_all(engine: Engine) -> float:
     """Return the CPU seconds of this process and of the server's processes for this database (Linux, proc(5))."""
-    return time.process_time() + served(engine)
+    return time.process_time() + measure_server(engine)
 
 
-def served(engine: Engine) -> float:
+def measure_server(engine: Engine) -> float:
     """Return the CPU seconds of the server's processes for this database; 0 if it is in this process."""
     if engine.dialect.name == "sqlite":
         return 0.0

@@ -45,7 +45,7 @@ def array(rows: list[Row]) -> bytes:
     return json.dumps(rows).encode()
 
 
-def indented(rows: list[Row]) -> bytes:
+def dump_indented(rows: list[Row]) -> bytes:
     return json.dumps(rows, indent=2).encode()
 
 
@@ -65,7 +65,7 @@ def quoted_table(rows: list[Row]) -> bytes:
 WAYS: dict[str, tuple[Callable[[list[Row]], bytes], str]] = {
     "NDJSON": (ndjson, "application/x-ndjson"),
     "JSON array": (array, "application/json"),
-    "JSON array, indented": (indented, "application/json"),
+    "JSON array, indented": (dump_indented, "application/json"),
     "CSV": (table, "text/csv"),
     "CSV, all quoted": (quoted_table, "text/csv"),
 }

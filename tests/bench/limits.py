@@ -32,7 +32,7 @@ def hosts(db: str, redis: str) -> dict[str, Flask]:
     }
 
 
-def unlimited(app: Flask, times: int = 1_000_000) -> float:
+def measure_unlimited(app: Flask, times: int = 1_000_000) -> float:
     """Return the nanoseconds that a request of a host without limits spends on them."""
     mount = get_mount(app)
     return timeit.timeit(lambda: mount.has_rate_limit("read"), number=times) / times * 1e9
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=3000)
     arguments: Any = parser.parse_args()
     apps = hosts(arguments.db, arguments.redis)
-    print(f"without limits a request spends {unlimited(apps['off']):.0f} ns on them")
+    print(f"without limits a request spends {measure_unlimited(apps['off']):.0f} ns on them")
     print("counted in   µs CPU   µs wall")
     for name, cost in measure(apps, arguments.requests).items():
         print(f"{name:10} {cost.cpu:8.0f} {cost.wall:9.0f}")

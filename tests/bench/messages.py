@@ -100,7 +100,7 @@ def _at_work(app: Flask) -> bool:
         return bool(connection.scalar(text("SELECT 1 FROM provisioning_steps WHERE due_at IS NOT NULL LIMIT 1")))
 
 
-def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
+def send_one_by_one(mount: Mount, keys: list[StepKey]) -> None:
     """Send a message for each step."""
     for key in keys:
         mount.engine.wake([key])
@@ -118,7 +118,7 @@ def through(kind: str, db: str, tenants: int) -> str:
             partner = Caller(app)
             first = partner.create()
             assert wait_for(lambda: read_tenant_status(partner, first) == "active", 60)
-            single = rate(app, tenants, one_by_one)
+            single = rate(app, tenants, send_one_by_one)
             silent = create_tenants(quiet, tenants)
             batched = rate(app, tenants, lambda mount, keys: mount.engine.wake(keys))
         return f"{kind:10} {single:10.0f} {batched:10.0f} {silent:12.2f} {sending:10.2f}"

@@ -46,12 +46,12 @@ def delete(app: Flask, tenants: int) -> list[str]:
     return created
 
 
-def storage_of(app: Flask) -> Any:
+def find_storage(app: Flask) -> Any:
     return app.extensions["tenant_provisioning"]["provisioning"].storage
 
 
 def rows(app: Flask, table: str) -> int:
-    storage = storage_of(app)
+    storage = find_storage(app)
     with storage.engine.connect() as connection:
         return int(connection.scalar(select(func.count()).select_from(storage.table(table))))
 
@@ -107,7 +107,7 @@ def test_events_name_the_operator(host: Flask, clock: Clock) -> None:
     tenant = delete(host, 1)[0]
     clock.now += 31 * DAY
     run_command(host, "purge")
-    storage = storage_of(host)
+    storage = find_storage(host)
     t = storage.table("events").c
     wanted = select(t.tenant_id, t.partner_id, t.actor_subject, t.actor_partner, t.request_id)
     with storage.engine.connect() as connection:

@@ -48,7 +48,7 @@ class Run(NamedTuple):
     examples: int
 
     @property
-    def again(self) -> str:
+    def repeat_command(self) -> str:
         """The command that repeats this run alone."""
         which = f"--database {self.database} --role {self.role} --seed {self.seed} --examples {self.examples}"
         return f"make fuzz ARGS='{which}'"
@@ -65,7 +65,7 @@ def main() -> int:
     with ThreadPoolExecutor(len(by_database)) as pool:
         wrong = [run for runs in pool.map(_expand_runs, by_database) for run in runs]
     for run in wrong:
-        print(f"FAILED: {run.database}, {run.role}; again: {run.again}")
+        print(f"FAILED: {run.database}, {run.role}; again: {run.repeat_command}")
     return 1 if wrong else 0
 
 

@@ -37,7 +37,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     """Mounts the API of a host whose hook refuses industries named "no"."""
     engines: list[Engine] = []
 
-    def on(db: Any, **config: Any) -> Caller:
+    def mount_on(db: Any, **config: Any) -> Caller:
         app = Flask("host", instance_path=str(tmp_path / "instance"))
         app.config.update(make_config(**config))
         provisioning = TenantProvisioning()
@@ -52,7 +52,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         engines.append(get_engine(app))
         return Caller(app)
 
-    yield on
+    yield mount_on
     for engine in engines:
         engine.dispose()
 

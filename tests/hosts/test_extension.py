@@ -336,32 +336,32 @@ def base(request: pytest.FixtureRequest, app: Flask, url: str, outside: str) -> 
     return f"{outside}{request.param}"
 
 
-def behind(app: Flask, outside: str, method: str, path: str, **options: Any) -> TestResponse:
+def request_behind(app: Flask, outside: str, method: str, path: str, **options: Any) -> TestResponse:
     """Return the response to a partner from a server that strips `outside` from `path`."""
     inner = path.removeprefix(outside)
     return call_url(Caller(app, "acme"), method, inner, environ_overrides={"SCRIPT_NAME": outside}, **options)
 
 
 def test_location_leads_to_the_tenant(app: Flask, outside: str, base: str) -> None:
-    created = behind(app, outside, "POST", f"{base}/tenants", json=EXAMPLE)
+    created = request_behind(app, outside, "POST", f"{base}/tenants", json=EXAMPLE)
     assert created.headers["Location"] == f"{base}/tenants/{created.get_json()['tenant']}"
-    assert behind(app, outside, "GET", created.headers["Location"]).get_json() == created.get_json()
+    assert request_behind(app, outside, "GET", created.headers["Location"]).get_json() == created.get_json()
 
 
 def test_link_leads_to_the_next_page(app: Flask, outside: str, base: str) -> None:
     emails = ["a@example.com", "b@example.com"]
     for email in emails:
-        behind(app, outside, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
-    first = behind(app, outside, "GET", f"{base}/tenants?limit=1&sort=created_at")
+        request_behind(app, outside, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
+    first = request_behind(app, outside, "GET", f"{base}/tenants?limit=1&sort=created_at")
     match = re.fullmatch(r'<(.*)>; rel="next"', first.headers["Link"])
     assert match is not None
     assert match[1].startswith(f"{base}/tenants?")
-    second = behind(app, outside, "GET", match[1])
+    second = request_behind(app, outside, "GET", match[1])
     assert [page.get_json()["items"][0]["email"] for page in (first, second)] == emails
 
 
 def test_a_problem_names_its_type_and_instance_as_the_caller_sees_them(app: Flask, outside: str, base: str) -> None:
-    document = check_problem(behind(app, outside, "GET", f"{base}/nowhere"))
+    document = check_problem(request_behind(app, outside, "GET", f"{base}/nowhere"))
     assert (document["type"], document["instance"]) == (f"{base}/problems/not-found", f"{base}/nowhere")
 
 

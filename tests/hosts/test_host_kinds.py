@@ -100,7 +100,7 @@ def test_the_hosts_own_pages_are_as_before(kind: Kind, mounted: Mount, tmp_path:
         folder.mkdir()
     app = mounted(kind, how, folders[1], f"sqlite:///{tmp_path}/provisioning.sqlite3")
     check_contract(app, kind.root)
-    assert kind.answers(app) == kind.answers(kind.alone(folders[0]))
+    assert kind.answers(app) == kind.answers(kind.build_alone(folders[0]))
 
 
 #: Of the thousand tests of the suite for hosts, those that show what a host can come between: who calls, bodies,

@@ -354,7 +354,7 @@ def test_a_host_that_decodes_tokens_itself_keeps_its_own_answer(url: str) -> Non
         app.add_url_rule("/", view_func=lambda: pyjwt.decode("no token", "key", algorithms=["HS256"]))
         return app.test_client().get("/")
 
-    assert heard(request_page(mount(plain_host(), url))) == heard(request_page(plain_host()))
+    assert normalize_response(request_page(mount(plain_host(), url))) == normalize_response(request_page(plain_host()))
 
 
 # The host's own routes answer to the letter as before
@@ -396,7 +396,7 @@ ASKED = [
 ]
 
 
-def heard(response: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
+def normalize_response(response: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
     """An answer to the letter, but for a cookie's timestamp and the order in which ``Allow`` lists its set."""
     headers = [(name, _normalize(name, value)) for name, value in response.headers]
     return response.status_code, headers, response.data
@@ -412,7 +412,7 @@ def _normalize(name: str, value: str) -> str:
 def test_the_host_answers_as_before(mounted: Flask, mode: dict[str, Any], method: str, path: str) -> None:
     before = build(**mode).test_client().open(path, method=method)
     after = mounted.test_client().open(path, method=method)
-    assert heard(after) == heard(before)
+    assert normalize_response(after) == normalize_response(before)
     assert after.headers["X-Host"] == f"hello {path}"
 
 
@@ -428,14 +428,14 @@ def test_the_host_judges_tokens_as_before(mounted: Flask, mode: dict[str, Any], 
             token = create_access_token(claims.get("sub", "someone"), additional_claims=claims, expires_delta=expires)
         return app.test_client().get("/private", headers={"Authorization": f"Bearer {token}"})
 
-    assert heard(request_private_page(mounted)) == heard(request_private_page(build(**mode)))
+    assert normalize_response(request_private_page(mounted)) == normalize_response(request_private_page(build(**mode)))
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic dTpw"])
 def test_the_host_refuses_credentials_as_before(mounted: Flask, mode: dict[str, Any], header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
     before = build(**mode).test_client().get("/private", headers=headers)
-    assert heard(mounted.test_client().get("/private", headers=headers)) == heard(before)
+    assert normalize_response(mounted.test_client().get("/private", headers=headers)) == normalize_response(before)
 
 
 def test_the_hosts_session_goes_on_from_visit_to_visit(mounted: Flask) -> None:

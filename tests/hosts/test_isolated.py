@@ -42,24 +42,24 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
 def wild(app: Flask, told: list[str]) -> None:
     """Give a host one of each thing that comes before or after a request, and that answers it."""
 
-    def says(what: str, response: Any = None) -> Callable[..., Any]:
+    def make_speaker(what: str, response: Any = None) -> Callable[..., Any]:
         def say(*arguments: Any) -> Any:
             told.append(what)
             return arguments[0] if what == "after_request" else response
 
         return say
 
-    app.before_request(says("before_request"))
+    app.before_request(make_speaker("before_request"))
     app.before_request(lambda: redirect("/elsewhere"))
-    app.after_request(says("after_request"))
-    app.teardown_request(says("teardown_request"))
-    app.teardown_appcontext(says("teardown_appcontext"))
-    app.url_value_preprocessor(says("url_value_preprocessor"))
-    app.url_defaults(says("url_defaults"))
-    app.context_processor(says("context_processor", {}))
+    app.after_request(make_speaker("after_request"))
+    app.teardown_request(make_speaker("teardown_request"))
+    app.teardown_appcontext(make_speaker("teardown_appcontext"))
+    app.url_value_preprocessor(make_speaker("url_value_preprocessor"))
+    app.url_defaults(make_speaker("url_defaults"))
+    app.context_processor(make_speaker("context_processor", {}))
     for status in (400, 401, 404, 405, 415, 500):
-        app.register_error_handler(status, says("errorhandler", "<h1>ours</h1>"))
-    app.register_error_handler(Exception, says("errorhandler", "<h1>ours</h1>"))
+        app.register_error_handler(status, make_speaker("errorhandler", "<h1>ours</h1>"))
+    app.register_error_handler(Exception, make_speaker("errorhandler", "<h1>ours</h1>"))
     CSRFProtect(app)
 
 

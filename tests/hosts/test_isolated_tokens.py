@@ -41,7 +41,7 @@ def test_host_without_jwt_manager_gets_no_manager(host: IsolatedHost) -> None:
 def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(host: IsolatedHost, when: str) -> None:
     calls: list[tuple[str, bool]] = []
 
-    def asks(what: str, response: Any) -> Callable[..., Any]:
+    def make_loader(what: str, response: Any) -> Callable[..., Any]:
         def ask(_header: dict[str, Any], _claims: dict[str, Any]) -> Any:
             calls.append((what, current_app == host.app))
             return response
@@ -50,10 +50,10 @@ def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(ho
 
     def bring() -> None:
         manager = JWTManager(host.app)
-        manager.decode_key_loader(asks("key", host.app.config["JWT_SECRET_KEY"]))
-        manager.token_in_blocklist_loader(asks("blocklist", False))
-        manager.token_verification_loader(asks("claims", True))
-        manager.user_lookup_loader(asks("user", None))
+        manager.decode_key_loader(make_loader("key", host.app.config["JWT_SECRET_KEY"]))
+        manager.token_in_blocklist_loader(make_loader("blocklist", False))
+        manager.token_verification_loader(make_loader("claims", True))
+        manager.user_lookup_loader(make_loader("user", None))
 
     if when == "before":
         bring()

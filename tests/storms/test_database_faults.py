@@ -371,7 +371,7 @@ def test_a_deadlock_costs_neither_writer_its_write(pg: Storage) -> None:
         pg.transaction(partial(note, number=number))
     barrier, tries = threading.Barrier(2), []
 
-    def work_of(first: int, second: int) -> Callable[[Session], None]:
+    def make_work(first: int, second: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(first)
             run(session, f"UPDATE host_notes SET text = text || '{first}' WHERE id = {first}")
@@ -381,7 +381,7 @@ def test_a_deadlock_costs_neither_writer_its_write(pg: Storage) -> None:
 
         return work
 
-    run_concurrently(2, lambda number: pg.transaction(work_of(1, 2) if number else work_of(2, 1)))
+    run_concurrently(2, lambda number: pg.transaction(make_work(1, 2) if number else make_work(2, 1)))
     assert len(tries) == 3
     assert {"".join(sorted(note)) for _, note in read_notes(pg)} == {"12enw"}
 
@@ -391,7 +391,7 @@ def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
     serializable = Storage(strict, pg.metadata)
     barrier, tries = threading.Barrier(2), []
 
-    def work_of(number: int) -> Callable[[Session], None]:
+    def make_work(number: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(number)
             there = run(session, "SELECT count(*) FROM host_notes").fetchone()[0]
@@ -401,7 +401,7 @@ def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
 
         return work
 
-    run_concurrently(2, lambda number: serializable.transaction(work_of(number)))
+    run_concurrently(2, lambda number: serializable.transaction(make_work(number)))
     strict.dispose()
     assert sorted(note for _, note in read_notes(pg)) == ["after 0", "after 1"]
     assert len(tries) > 2
@@ -559,14 +559,14 @@ def interruption() -> Iterator[Callable[[float], None]]:
     def interrupt(*_: object) -> None:
         raise Interruption
 
-    def ignored(what: sys.UnraisableHookArgs) -> None:
+    def handle_unraisable(what: sys.UnraisableHookArgs) -> None:
         if what.exc_type is Interruption:
             raise_after(0.01)
         else:
             hook(what)
 
     before, hook = signal.signal(signal.SIGALRM, interrupt), sys.unraisablehook
-    sys.unraisablehook = ignored
+    sys.unraisablehook = handle_unraisable
     yield raise_after
     raise_after(0)
     sys.unraisablehook = hook

@@ -53,7 +53,7 @@ def mount() -> Iterator[Mount]:
     """Mounts the API of a host, on an engine of its own or on the host's."""
     apps: list[Flask] = []
 
-    def on(db: Any, **config: Any) -> Caller:
+    def mount_on(db: Any, **config: Any) -> Caller:
         app = Flask("host")
         app.config.update(make_config(**config))
         provisioning = TenantProvisioning()
@@ -69,7 +69,7 @@ def mount() -> Iterator[Mount]:
         apps.append(app)
         return Caller(app)
 
-    yield on
+    yield mount_on
     for app in apps:
         get_engine(app).dispose()
 

@@ -41,7 +41,7 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
     partner, begun = Caller(app), time.monotonic()
     unfinished = get_storage(app).table("tenants")
 
-    def left() -> int:
+    def count_left() -> int:
         with get_storage(app).engine.connect() as connection:
             wanted = select(func.count()).where(unfinished.c.status != "active")
             return int(connection.execute(wanted).scalar_one())
@@ -51,7 +51,7 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
         tenants += [partner.create()["tenant"] for _ in range(TENANTS // 2 // KILLS)]
         time.sleep(random.uniform(0.2, 1.0) if kill else 3)
         workers.kill_one()
-    while left() and time.monotonic() - begun < PATIENCE:
+    while count_left() and time.monotonic() - begun < PATIENCE:
         time.sleep(0.2)
     seconds = time.monotonic() - begun
 

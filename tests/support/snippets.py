@@ -57,14 +57,19 @@ class Snippet:
 
 def find_snippets(language: str, page: Path | None = None) -> list[Snippet]:
     """The blocks in a language, of one page or of all."""
-    return [snippet for path in ([page] if page else PAGES) for snippet in _in(path) if snippet.language == language]
+    return [
+        snippet
+        for path in ([page] if page else PAGES)
+        for snippet in _iter_snippets(path)
+        if snippet.language == language
+    ]
 
 
 @functools.cache
 def read_built_page(page: Path) -> str:
     """A page as it is built, with what the code writes into it; it is read once."""
     text = page.read_text(encoding="utf-8")
-    return str(load_reference_extension().generated(text)) if page.parent == DOCS else text
+    return str(load_reference_extension().fill_places(text)) if page.parent == DOCS else text
 
 
 def load_reference_extension() -> Any:
@@ -82,7 +87,7 @@ def write_files(page: Path, folder: Path) -> None:
         folder.joinpath(str(snippet.file)).write_text(snippet.code, encoding="utf-8")
 
 
-def _in(page: Path) -> list[Snippet]:
+def _iter_snippets(page: Path) -> list[Snippet]:
     text = page.read_text(encoding="utf-8")
     return [
         Snippet(page, text.count("\n", 0, match.start()) + 1, match["language"], match["code"], match["note"] or "")

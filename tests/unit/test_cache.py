@@ -84,11 +84,11 @@ def invalidate_two(cache: TTLCache[str, int]) -> None:
     cache.invalidate(["b", "a"])
 
 
-def some(cache: TTLCache[str, int]) -> None:
+def invalidate_ones(cache: TTLCache[str, int]) -> None:
     cache.invalidate_where(lambda value: value == 1)
 
 
-@pytest.mark.parametrize("forget", [invalidate_two, some])
+@pytest.mark.parametrize("forget", [invalidate_two, invalidate_ones])
 def test_invalidated_value_is_loaded_again(clock: Clock, forget: Callable[[Any], None]) -> None:
     cache: TTLCache[str, int] = TTLCache(clock, 60)
     cache.load("a", lambda: 1)
@@ -97,7 +97,7 @@ def test_invalidated_value_is_loaded_again(clock: Clock, forget: Callable[[Any],
     assert (cache.get("a"), cache.get("c")) == (None, 3)
 
 
-@pytest.mark.parametrize("forget", [invalidate_two, some])
+@pytest.mark.parametrize("forget", [invalidate_two, invalidate_ones])
 def test_load_before_an_invalidation_is_not_cached(clock: Clock, forget: Callable[[Any], None]) -> None:
     cache: TTLCache[str, int] = TTLCache(clock, 60)
 

@@ -503,7 +503,7 @@ class Host:
             license = self.source.license
         return license
 
-    def logged(self) -> list[tuple[str, str]]:
+    def take_log(self) -> list[tuple[str, str]]:
         """Return level and message of each log record since the last call."""
         lines = [(record.levelname, record.getMessage()) for record in self.records]
         self.records.clear()
@@ -531,7 +531,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 def running(host: Host) -> Host:
     host.source.load()
     host.look(2)
-    host.logged()
+    host.take_log()
     return host
 
 
@@ -541,7 +541,7 @@ def test_the_first_licence_is_loaded_and_announced_once(host: Host) -> None:
     assert host.source.max_tenants == 100
     assert host.source.state() is State.VALID
     host.look(3)
-    assert host.logged() == [("INFO", "Licence lic-1 (Example Corp) is valid until 2027-04-25T08:00:00Z, 100 days.")]
+    assert host.take_log() == [("INFO", "Licence lic-1 (Example Corp) is valid until 2027-04-25T08:00:00Z, 100 days.")]
 
 
 def test_a_licence_may_stand_in_the_configuration(host: Host) -> None:
@@ -581,7 +581,7 @@ def test_unverifiable_licence_is_reported(host: Host, settings: dict[str, Any], 
     for _ in range(2):
         with pytest.raises(LicenseError, match=reason):
             source.load()
-    assert host.logged() == []
+    assert host.take_log() == []
 
 
 def test_without_a_licence_nothing_is_provisioned(host: Host) -> None:
@@ -597,7 +597,7 @@ def test_each_state_is_logged_once_with_days_and_advice(running: Host) -> None:
     who, end = "Licence lic-1 (Example Corp)", "2027-04-25T08:00:00Z"
     renew = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
     stop = "nothing can be provisioned; reading, suspending, deleting and exporting still work"
-    assert running.logged() == [
+    assert running.take_log() == [
         ("WARNING", f"{who} expires in 29 days, at {end}. {renew}"),
         ("WARNING", f"{who} expired at {end}. Provisioning stops in 13 days, at 2027-05-09T08:00:00Z. {renew}"),
         ("ERROR", f"{who} expired at {end}, and its grace period ended 0 days ago: {stop}. {renew}"),
@@ -608,7 +608,7 @@ def test_a_clock_set_back_is_not_announced_again(running: Host) -> None:
     for days in (80, 10, 80):
         running.clock.now = NOW + days * DAY
         running.source.state()
-    assert len(running.logged()) == 1
+    assert len(running.take_log()) == 1
 
 
 @pytest.mark.parametrize(("days", "state"), [(1, "valid"), (80, "warn"), (100, "grace"), (113, "grace")])
@@ -632,19 +632,21 @@ def test_an_expired_licence_is_still_loaded_after_a_restart(host: Host) -> None:
     assert host.source.state() is State.EXPIRED
     with pytest.raises(LicenseExpired):
         host.source.require_provisioning()
-    assert [level for level, _ in host.logged()] == ["ERROR"]
+    assert [level for level, _ in host.take_log()] == ["ERROR"]
 
 
 def test_a_renewed_file_is_picked_up(running: Host) -> None:
     running.clock.now = NOW + 120 * DAY
     running.source.state()
-    running.logged()
+    running.take_log()
     running.put(make_license(jti="lic-2", exp=NOW + 500 * DAY, max_tenants=200))
     running.clock.now += 5
     running.source.require_provisioning()
     assert running.source.max_tenants == 200
     assert running.source.generation == 2
-    assert running.logged() == [("INFO", "Licence lic-2 (Example Corp) is valid until 2028-05-29T08:00:00Z, 379 days.")]
+    assert running.take_log() == [
+        ("INFO", "Licence lic-2 (Example Corp) is valid until 2028-05-29T08:00:00Z, 379 days.")
+    ]
 
 
 def test_the_file_is_looked_at_no_sooner_than_configured(running: Host) -> None:
@@ -684,7 +686,7 @@ def test_a_bad_replacement_keeps_the_last_good_one_and_warns_once(running: Host,
     running.put(bad)
     assert running.look(5) == verify_license(make_license())
     assert running.source.generation == 1
-    ((level, message),) = running.logged()
+    ((level, message),) = running.take_log()
     assert level == "WARNING"
     assert message.endswith("Licence lic-1 stays in force.")
 
@@ -692,7 +694,7 @@ def test_a_bad_replacement_keeps_the_last_good_one_and_warns_once(running: Host,
 def test_a_removed_file_keeps_the_last_good_one_and_warns_once(running: Host) -> None:
     running.path.unlink()
     assert running.look(5) == verify_license(make_license())
-    ((level, message),) = running.logged()
+    ((level, message),) = running.take_log()
     assert level == "WARNING"
     assert "No such file or directory" in message
 
@@ -701,7 +703,7 @@ def test_an_unreadable_file_keeps_the_last_good_one_and_warns_once(running: Host
     running.path.unlink()
     running.path.symlink_to(running.path)
     assert running.look(5) == verify_license(make_license())
-    ((level, message),) = running.logged()
+    ((level, message),) = running.take_log()
     assert level == "WARNING"
     assert "cannot be read" in message
 
@@ -710,7 +712,7 @@ def test_folder_as_licence_file_keeps_the_last_valid_licence(running: Host) -> N
     running.path.unlink()
     running.path.mkdir()
     assert running.look(5) == verify_license(make_license())
-    assert len(running.logged()) == 1
+    assert len(running.take_log()) == 1
 
 
 def test_unreadable_file_is_read_after_permission_is_granted(running: Host) -> None:
@@ -719,7 +721,7 @@ def test_unreadable_file_is_read_after_permission_is_granted(running: Host) -> N
     if os.access(running.path, os.R_OK):
         pytest.skip("this user reads every file")
     assert running.look(5) == verify_license(make_license())
-    assert len(running.logged()) == 1
+    assert len(running.take_log()) == 1
     running.path.chmod(0o600)
     assert running.look() == verify_license(make_license(jti="lic-2"))
 
@@ -728,24 +730,24 @@ def test_fifo_as_licence_file_does_not_block(running: Host) -> None:
     running.path.unlink()
     os.mkfifo(running.path)
     assert running.look(5) == verify_license(make_license())
-    assert len(running.logged()) == 1
+    assert len(running.take_log()) == 1
 
 
 def test_every_change_is_logged_once(running: Host) -> None:
     for change in (b"noise", b"", make_license(aud="prod-9"), make_license(jti="lic-2"), b"noise"):
         running.put(change)
         running.look(3)
-    assert [level for level, _ in running.logged()] == ["WARNING", "WARNING", "WARNING", "INFO", "WARNING"]
+    assert [level for level, _ in running.take_log()] == ["WARNING", "WARNING", "WARNING", "INFO", "WARNING"]
 
 
 def test_the_same_file_put_back_is_no_other_licence(running: Host) -> None:
     running.put(b"noise")
     running.look(2)
-    running.logged()
+    running.take_log()
     running.put(make_license())
     assert running.look(3) == verify_license(make_license())
     assert running.source.generation == 1
-    assert running.logged() == [("INFO", "The licence file is valid again; licence lic-1 stays in force.")]
+    assert running.take_log() == [("INFO", "The licence file is valid again; licence lic-1 stays in force.")]
 
 
 def test_a_bad_file_replaced_by_a_renewed_one_is_picked_up(running: Host) -> None:
@@ -760,7 +762,7 @@ def test_a_touched_file_is_no_other_licence(running: Host) -> None:
     os.utime(running.path, ns=(1, 1))
     running.look(3)
     assert running.source.generation == 1
-    assert running.logged() == []
+    assert running.take_log() == []
 
 
 def test_a_replacement_with_the_same_times_and_size_is_seen(running: Host) -> None:
@@ -787,7 +789,7 @@ def test_early_renewal_applies_from_its_start(running: Host) -> None:
     begin = NOW + 100 * DAY
     running.put(make_license(jti="lic-2", nbf=begin, exp=begin + 365 * DAY))
     assert running.look(5) == verify_license(make_license())
-    assert len(running.logged()) == 1
+    assert len(running.take_log()) == 1
     running.clock.now = begin
     running.source.require_provisioning()
     assert running.source.license is not None
@@ -812,7 +814,7 @@ def test_licence_and_keys_are_not_logged(running: Host) -> None:
     for text in texts:
         running.put(text)
         running.look(2)
-    log = "\n".join(message for _, message in running.logged())
+    log = "\n".join(message for _, message in running.take_log())
     assert log
     for part in (*KEYS.values(), *(part for text in texts for part in text.decode().split("."))):
         assert part not in log
@@ -856,7 +858,7 @@ def test_threads_see_good_licences_alone_while_the_file_is_replaced(running: Hos
     assert seen == set(good)
     assert running.source.license == good[0]
     assert running.source.generation == 41
-    assert Counter(level for level, _ in running.logged()) == {"INFO": 40, "WARNING": 20}
+    assert Counter(level for level, _ in running.take_log()) == {"INFO": 40, "WARNING": 20}
 
 
 def test_threads_announce_a_state_once(running: Host) -> None:
@@ -873,7 +875,7 @@ def test_threads_announce_a_state_once(running: Host) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(running.logged()) == 1
+    assert len(running.take_log()) == 1
 
 
 # The vendor's side

@@ -28,7 +28,7 @@ PAGES: dict[str, Callable[[], str]] = {
 _PLACE = re.compile(r"^<!-- generated: ([a-z]+) -->$", re.MULTILINE)
 
 
-def generated(text: str) -> str:
+def fill_places(text: str) -> str:
     """`text` with every place filled. Raises `KeyError` for one that nothing fills."""
     return _PLACE.sub(lambda place: PAGES[place[1]](), text)
 
@@ -38,7 +38,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     from .links import LinkNames
 
     def fill(_app: Sphinx, _page: str, source: list[str]) -> None:
-        source[0] = generated(source[0])
+        source[0] = fill_places(source[0])
 
     app.connect("source-read", fill)
     app.add_post_transform(LinkNames)

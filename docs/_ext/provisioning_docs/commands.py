@@ -9,7 +9,7 @@ import click
 
 from flask_tenant_provisioning.cli import provisioning
 
-from .markdown import code, fenced, heading, lines, table
+from .markdown import code, fence, heading, lines, table
 
 Command = tuple[str, click.Command]
 
@@ -38,7 +38,7 @@ def _section(path: str, command: click.Command) -> str:
     return lines(
         heading(level, code(path), label(path)),
         words,
-        "" if isinstance(command, click.Group) else fenced("text", _usage(path, command)),
+        "" if isinstance(command, click.Group) else fence("text", _usage(path, command)),
         table(("option", "meaning"), _options(path, command)),
     )
 

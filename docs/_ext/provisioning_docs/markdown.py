@@ -32,14 +32,14 @@ def value(content: Any) -> str:
     return code(json.dumps(content, ensure_ascii=False))
 
 
-def fenced(language: str, text: str) -> str:
+def fence(language: str, text: str) -> str:
     """A block of code."""
     return f"```{language}\n{text}\n```"
 
 
 def as_json(content: Any) -> str:
     """A block of JSON."""
-    return fenced("json", json.dumps(content, indent=2, ensure_ascii=False))
+    return fence("json", json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ from flask_tenant_provisioning.registry import Registry
 from flask_tenant_provisioning.routes import ROUTES
 
 from .markdown import as_json, code, codes, heading, lines, table
-from .shapes import described, shape
+from .shapes import describe, shape
 
 Object = Mapping[str, Any]
 
@@ -51,19 +51,21 @@ def label(operation: Object) -> str:
     return f"operation-{operation['operationId']}".replace("_", "-")
 
 
-def answering() -> dict[str, list[dict[str, Any]]]:
+def find_operations_by_problem() -> dict[str, list[dict[str, Any]]]:
     """The operations that may answer each problem code."""
     by_problem: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for operation in operations():
         for response in operation["responses"].values():
-            for problem in _problems(_followed(response)):
+            for problem in _problems(_follow(response)):
                 by_problem[problem].append(operation)
     return dict(by_problem)
 
 
 def reference() -> str:
     """Describe what is common to all operations, then each feature, with a section for each of its operations."""
-    parts = [lines(f"## {tag['name'].capitalize()}", tag["description"], *_of(tag)) for tag in document()["tags"]]
+    parts = [
+        lines(f"## {tag['name'].capitalize()}", tag["description"], *_iter_sections(tag)) for tag in document()["tags"]
+    ]
     return lines(document()["info"]["description"].strip(), _common(), *parts)
 
 
@@ -77,7 +79,7 @@ def tenant() -> str:
     return as_json(document()["components"]["schemas"]["Tenant"]["examples"][0])
 
 
-def _of(tag: Object) -> Iterable[str]:
+def _iter_sections(tag: Object) -> Iterable[str]:
     return (_section(operation) for operation in operations() if tag["name"] in operation["tags"])
 
 
@@ -93,8 +95,8 @@ def _section(operation: Object) -> str:
 
 
 def _common() -> str:
-    parameters = (_parameter(parameter) for parameter in _everywhere_asked().values())
-    borne = ((code(name), header["description"]) for name, header in _everywhere_borne().items())
+    parameters = (_parameter(parameter) for parameter in _find_common_parameters().values())
+    borne = ((code(name), header["description"]) for name, header in _find_common_headers().items())
     return lines(
         "Every operation takes",
         table(("parameter", "in", "shape", "meaning"), parameters),
@@ -104,14 +106,14 @@ def _common() -> str:
 
 
 def _parameters(operation: Object) -> str:
-    common = _everywhere_asked()
-    own = [parameter for parameter in map(_followed, operation["parameters"]) if parameter["name"] not in common]
+    common = _find_common_parameters()
+    own = [parameter for parameter in map(_follow, operation["parameters"]) if parameter["name"] not in common]
     return table(("parameter", "in", "shape", "meaning"), map(_parameter, own))
 
 
 def _parameter(parameter: Object) -> tuple[str, ...]:
     needed = " (required)" if parameter.get("required") else ""
-    meaning = parameter.get("description") or described(parameter["schema"])
+    meaning = parameter.get("description") or describe(parameter["schema"])
     return code(parameter["name"]), parameter["in"] + needed, shape(parameter["schema"]), meaning
 
 
@@ -134,7 +136,7 @@ def _answers(operation: Object) -> str:
 
 
 def _responses(operation: Object) -> list[tuple[str, Any]]:
-    return [(status, _followed(response)) for status, response in operation["responses"].items()]
+    return [(status, _follow(response)) for status, response in operation["responses"].items()]
 
 
 def _answer(response: Object) -> str:
@@ -148,7 +150,7 @@ def _answer(response: Object) -> str:
 
 
 def _headers(response: Object) -> str:
-    return codes(name for name in response.get("headers", {}) if name not in _everywhere_borne())
+    return codes(name for name in response.get("headers", {}) if name not in _find_common_headers())
 
 
 def _problems(response: Object) -> list[str]:
@@ -158,7 +160,7 @@ def _problems(response: Object) -> list[str]:
 def _schema(name: str, schema: Object) -> str:
     needed = schema.get("required", ())
     rows = (
-        (code(field), shape(kind), "yes" if field in needed else "no", described(kind))
+        (code(field), shape(kind), "yes" if field in needed else "no", describe(kind))
         for field, kind in schema.get("properties", {}).items()
     )
     return lines(
@@ -170,11 +172,11 @@ def _schema(name: str, schema: Object) -> str:
 
 
 def _examples(schema: Object) -> list[Any]:
-    examples: list[Any] = _followed(schema).get("examples", [])
+    examples: list[Any] = _follow(schema).get("examples", [])
     return examples
 
 
-def _followed(node: Object) -> Any:
+def _follow(node: Object) -> Any:
     """Return the object that a reference names, or the object itself if it is no reference."""
     if "$ref" not in node:
         return node
@@ -183,17 +185,17 @@ def _followed(node: Object) -> Any:
 
 
 @functools.cache
-def _everywhere_asked() -> dict[str, Any]:
+def _find_common_parameters() -> dict[str, Any]:
     """The parameters of every operation."""
     sets = [
-        {parameter["name"]: parameter for parameter in map(_followed, operation["parameters"])}
+        {parameter["name"]: parameter for parameter in map(_follow, operation["parameters"])}
         for operation in operations()
     ]
     return {name: parameter for name, parameter in sets[0].items() if all(name in other for other in sets)}
 
 
 @functools.cache
-def _everywhere_borne() -> dict[str, Any]:
+def _find_common_headers() -> dict[str, Any]:
     """The headers of every answer."""
     sets = [response.get("headers", {}) for operation in operations() for _, response in _responses(operation)]
-    return {name: _followed(header) for name, header in sets[0].items() if all(name in other for other in sets)}
+    return {name: _follow(header) for name, header in sets[0].items() if all(name in other for other in sets)}

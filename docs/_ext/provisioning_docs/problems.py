@@ -12,7 +12,7 @@ from .markdown import as_json, code, heading, lines, table
 
 def names() -> list[str]:
     """The codes, by status."""
-    return list(_explained())
+    return list(_load_explanations())
 
 
 def label(name: str) -> str:
@@ -22,8 +22,8 @@ def label(name: str) -> str:
 
 def reference() -> str:
     """An index of the codes and a section for each."""
-    explanations = _explained()
-    where = operations.answering()
+    explanations = _load_explanations()
+    where = operations.find_operations_by_problem()
     rows = (
         (str(explanation.kind.status), code(name), explanation.kind.title) for name, explanation in explanations.items()
     )
@@ -31,7 +31,7 @@ def reference() -> str:
     return lines(table(("status", "code", "title"), rows), *sections)
 
 
-def _explained() -> dict[str, Explanation]:
+def _load_explanations() -> dict[str, Explanation]:
     api = operations.api()
     return explain_problems(api, api.config.url_prefix)
 
@@ -42,12 +42,12 @@ def _section(explanation: Explanation, where: list[dict[str, Any]]) -> str:
         f"**Status:** {explanation.kind.status}",
         f"**When:** {explanation.meaning}",
         f"**What to do:** {explanation.kind.remedy}",
-        f"**Answered by:** {_answered_by(where)}.",
+        f"**Answered by:** {_list_operations(where)}.",
         as_json(explanation.example),
     )
 
 
-def _answered_by(where: list[dict[str, Any]]) -> str:
+def _list_operations(where: list[dict[str, Any]]) -> str:
     if len(where) == len(operations.operations()):
         return "every operation"
     listed = ", ".join(f"[{code(operations.title(operation))}](#{operations.label(operation)})" for operation in where)

@@ -30,7 +30,7 @@ def shape(schema: Schema) -> str:
     return ", ".join([kinds_text, *_bounds(schema), *_default(schema)])
 
 
-def described(schema: Schema) -> str:
+def describe(schema: Schema) -> str:
     """Return the description of a value, as far as its schema has one."""
     text: str = schema.get("description", "")
     values = schema.get("additionalProperties")
@@ -50,13 +50,13 @@ def _kind(kind: str, schema: Schema) -> str:
 
 def _bounds(schema: Schema) -> list[str]:
     return [
-        _between(schema.get(low), schema.get(high), unit)
+        _format_bounds(schema.get(low), schema.get(high), unit)
         for low, high, unit in _BOUNDS
         if low in schema or high in schema
     ]
 
 
-def _between(low: int | None, high: int | None, unit: str) -> str:
+def _format_bounds(low: int | None, high: int | None, unit: str) -> str:
     said = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}–{high}"
     return f"{said} {unit}".strip()
 

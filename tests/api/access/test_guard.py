@@ -575,11 +575,11 @@ def test_the_hosts_loaders_are_asked_at_every_request_in_their_order(make_host: 
     manager = app.extensions[MANAGER]
 
     def answers(loader: str, response: bool) -> Callable[..., bool]:
-        def answered(header: dict[str, Any], claims: dict[str, Any]) -> bool:
+        def respond(header: dict[str, Any], claims: dict[str, Any]) -> bool:
             calls.append(loader)
             return response
 
-        return answered
+        return respond
 
     manager.token_in_blocklist_loader(answers("blocklist", False))
     manager.token_verification_loader(answers("claims", True))

@@ -177,11 +177,11 @@ def test_recovered_storage_counts_again(make_app: MakeApp, hand: ManualClock, ca
     partner = Caller(make_app(mount={"clock": hand.clock}, **config))
     with caplog.at_level(logging.INFO, LOGGER):
         assert send_requests(partner, 1) == [200]
-        hand.away()
+        hand.set_away()
         assert send_requests(partner, 4) == [200] * 4
         hand.wait(RETRY_SECONDS + 1)
         assert send_requests(partner, 2) == [200] * 2
-        hand.away(False)
+        hand.set_away(False)
         hand.wait(RETRY_SECONDS + 1)
         assert send_requests(partner, 2) == [200, 429]
     assert caplog.messages == [AWAY.format("ConnectionError"), BACK]
@@ -190,12 +190,12 @@ def test_recovered_storage_counts_again(make_app: MakeApp, hand: ManualClock, ca
 def test_failed_storage_is_probed_by_one_request_at_a_time(make_app: MakeApp, hand: ManualClock) -> None:
     config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LONG_LIVED_TOKENS}
     partner = Caller(make_app(mount={"clock": hand.clock}, **config))
-    hand.away()
+    hand.set_away()
     assert send_requests(partner, 3) == [200] * 3
     storage: Any = counter(partner.app).storage
     assert storage.asked == 1
     hand.wait(RETRY_SECONDS + 1)
-    with hand.held():
+    with hand.hold():
         asking = threading.Thread(target=send_requests, args=(partner.with_roles("partner-viewer"), 1))
         asking.start()
         assert wait_for(lambda: storage.asked == 2)
@@ -208,9 +208,9 @@ def test_failed_storage_is_probed_by_one_request_at_a_time(make_app: MakeApp, ha
 def test_a_clock_that_is_set_back_does_not_prolong_an_outage(make_app: MakeApp, hand: ManualClock) -> None:
     config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LONG_LIVED_TOKENS}
     partner = Caller(make_app(mount={"clock": hand.clock}, **config))
-    hand.away()
+    hand.set_away()
     assert send_requests(partner, 1) == [200]
-    hand.away(False)
+    hand.set_away(False)
     hand.wait(-60)
     assert send_requests(partner, 3) == [200, 200, 429]
 
@@ -341,7 +341,7 @@ def test_failed_host_storage_refuses_no_request(make: Make, hand: ManualClock) -
     host = make_host(make)
     Limiter(get_remote_address, app=host.app, storage_uri=hand.url)
     partner = host.open()
-    hand.away()
+    hand.set_away()
     assert send_requests(partner, 3) == [200] * 3
     assert read_rate_limit_headers(partner("GET", "/tenants"))[0] is None
 

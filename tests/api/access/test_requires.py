@@ -166,7 +166,7 @@ def test_nothing_of_a_refused_token_is_logged(app: Flask, caplog: pytest.LogCapt
 def test_all_permissions_are_needed(app: Flask) -> None:
     @app.post("/audited")
     @requires("tenant:create", "audit:read", "tenant:read")
-    def audited() -> str:
+    def show_audit() -> str:
         return "audited"
 
     response = call(app, "partner-admin", path="/audited")
@@ -365,7 +365,7 @@ def test_an_error_inside_the_view_is_the_hosts_own_affair(app: Flask) -> None:
         """Raised by the host; it has a handler of its own."""
 
     @app.errorhandler(ProvisioningError)
-    def shown(error: ProvisioningError) -> tuple[str, int]:
+    def render_error(error: ProvisioningError) -> tuple[str, int]:
         return f"the host says: {error}", 418
 
     @app.get("/refuses")
@@ -375,7 +375,7 @@ def test_an_error_inside_the_view_is_the_hosts_own_affair(app: Flask) -> None:
 
     @app.get("/missing")
     @requires("tenant:read")
-    def missing() -> str:
+    def abort_with_404() -> str:
         abort(404)
 
     assert call(app, "partner-viewer", path="/refuses", method="GET").text == "the host says: no"
@@ -450,7 +450,7 @@ def test_missing_extension_is_reported() -> None:
 
 def test_one_view_serves_two_apps_each_by_its_own_keys_and_roles() -> None:
     @requires("tenant:read")
-    def shared() -> str:
+    def show_partner() -> str:
         return current_principal().partner
 
     apps = [Flask("one"), Flask("two")]
@@ -459,7 +459,7 @@ def test_one_view_serves_two_apps_each_by_its_own_keys_and_roles() -> None:
         app.config.update(make_config(PROVISIONING_EDITION="community", PROVISIONING_ROLES=roles))
         JWTManager(app)
         TenantProvisioning().init_app(app)
-        app.add_url_rule("/shared", view_func=shared)
+        app.add_url_rule("/shared", view_func=show_partner)
     first, second = apps
     assert call(first, "reader-0", path="/shared", method="GET").text == "acme"
     check_problem(call(second, "reader-0", path="/shared", method="GET"), status=403)

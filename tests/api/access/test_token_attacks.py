@@ -652,7 +652,7 @@ def test_claims_nested_beyond_reason_are_no_fault_of_the_server(host: Target, de
     assert statuses <= {200, 401}
 
 
-def _each(token: str, change: Callable[[str], str], which: int) -> str:
+def _change_part(token: str, change: Callable[[str], str], which: int) -> str:
     parts = token.split(".")
     parts[which] = change(parts[which])
     return ".".join(parts)
@@ -665,11 +665,13 @@ def _respell(part: str) -> str:
 
 
 SPELT: dict[str, Callable[[str], str]] = {
-    "padding after the header": lambda token: _each(token, lambda part: part + "=" * (-len(part) % 4 or 4), 0),
-    "padding after the payload": lambda token: _each(token, lambda part: part + "=" * (-len(part) % 4 or 4), 1),
-    "padding after the signature": lambda token: _each(token, lambda part: part + "=" * (-len(part) % 4 or 4), 2),
+    "padding after the header": lambda token: _change_part(token, lambda part: part + "=" * (-len(part) % 4 or 4), 0),
+    "padding after the payload": lambda token: _change_part(token, lambda part: part + "=" * (-len(part) % 4 or 4), 1),
+    "padding after the signature": lambda token: _change_part(
+        token, lambda part: part + "=" * (-len(part) % 4 or 4), 2
+    ),
     "one = alone": lambda token: token + "=",
-    "trailing bits": lambda token: _each(token, _respell, 2),
+    "trailing bits": lambda token: _change_part(token, _respell, 2),
     "a character more": lambda token: token + "A",
     "a character less": lambda token: token[:-1],
     "a space inside": lambda token: token.replace(".", " .", 1),
@@ -691,8 +693,8 @@ SPELT: dict[str, Callable[[str], str]] = {
     "five parts, as a JWE has": lambda token: token + ".AAAA.AAAA",
     "two parts": lambda token: token.rpartition(".")[0],
     "no signature": lambda token: token.rpartition(".")[0] + ".",
-    "no payload": lambda token: _each(token, lambda part: "", 1),
-    "no header": lambda token: _each(token, lambda part: "", 0),
+    "no payload": lambda token: _change_part(token, lambda part: "", 1),
+    "no header": lambda token: _change_part(token, lambda part: "", 0),
     "dots alone": lambda token: "..",
     "a word": lambda token: "letmein",
     "as JSON": lambda token: '{"protected":"' + token.replace(".", '","payload":"') + '"}',

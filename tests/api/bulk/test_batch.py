@@ -34,7 +34,7 @@ EXAMPLES = settings(
 )
 
 
-class Came(NamedTuple):
+class Effects(NamedTuple):
     """The effects of rows: the result of each, and the rows and events of the tenants."""
 
     results: list[Any]
@@ -48,7 +48,7 @@ class Stage:
     def __init__(self, app: Flask, operation: str, most: int | None = None) -> None:
         self.app, self.partner = app, Caller(app)
         self.mount = app.extensions["tenant_provisioning"]["provisioning"]
-        tenants = {name: self._made(name) for name in TENANTS}
+        tenants = {name: self._create_tenant(name) for name in TENANTS}
         self.ids = {name: tenant["tenant"] for name, tenant in tenants.items()}
         self.partner("POST", f"/tenants/{self.ids['b']}/suspend", json={"reason": "unpaid"})
         self.partner("DELETE", f"/tenants/{self.ids['c']}")
@@ -70,26 +70,26 @@ class Stage:
         allowed = dataclasses.replace(resolve_allowance(self.mount, self.partner.partner), places=room)
         self._setting = RowContext(self.mount, actor, self.partner.partner, allowed, room, {})
 
-    def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Came:
+    def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Effects:
         """Have rows done, chunk by chunk."""
         count, results = 0, list[RowResult]()
         for bodies in chunks:
-            sent = [Row(n, n, self._named(body)) for n, body in enumerate(bodies, count + 1)]
+            sent = [Row(n, n, self._with_id(body)) for n, body in enumerate(bodies, count + 1)]
             count += len(sent)
             done = [validate_row(self.mount, self._job, row) for row in sent]
             results += self.mount.storage.transaction(partial(self._done, way, done))
-        return Came([self._told(result) for result in results], self._tenants(), self._events())
+        return Effects([self._summarize(result) for result in results], self._tenants(), self._events())
 
     def _done(self, way: RowStrategy, rows: list[ValidatedRow], session: Session) -> list[RowResult]:
         return way(session, self._setting, self._job, rows)
 
-    def _made(self, name: str) -> Body:
+    def _create_tenant(self, name: str) -> Body:
         more = {"region": "eu", "costCenter": name} if name in "ab" else {"region": "us"}
         return self.partner.create(
             client_name=name, email=f"{name}@example.com", external_id=name, metadata={"of": name, "x": "1"}, **more
         )
 
-    def _named(self, body: Body) -> Body:
+    def _with_id(self, body: Body) -> Body:
         return body | ({"tenant": self.ids[body["tenant"]]} if "tenant" in body else {})
 
     def _names(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ class Stage:
                 document.pop(name, None)
         return document
 
-    def _told(self, result: RowResult) -> Any:
+    def _summarize(self, result: RowResult) -> Any:
         return self._plain(result._asdict())
 
     def _tenants(self) -> list[Any]:
@@ -141,7 +141,7 @@ def app(database_url: str) -> Flask:
     return custom_fields.make_host(database_url)
 
 
-def require_same(app: Flask, operation: str, *chunks: Sequence[Body], most: int | None = None) -> Came:
+def require_same(app: Flask, operation: str, *chunks: Sequence[Body], most: int | None = None) -> Effects:
     """Both ways come to the same; returns what."""
     alone = Stage(app, operation, most).do(execute_row_by_row, *chunks)
     together = Stage(app, operation, most).do(execute_batch, *chunks)

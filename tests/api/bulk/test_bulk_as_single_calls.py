@@ -28,7 +28,7 @@ UNKNOWN = "00000000-0000-7000-8000-000000000000"
 VARYING = {"id", "timestamp", "created_at", "updated_at", "deleted_at", "purge_at", "partner", "request_id", "line"}
 
 
-class Came(NamedTuple):
+class Effects(NamedTuple):
     """The effects of rows: the result of each, the tenants by name, and their events in the feed's order."""
 
     results: list[Any]
@@ -42,7 +42,7 @@ class Stage:
     def __init__(self, app: Flask, most: int | None) -> None:
         self.app, self.partner = app, Caller(app)
         self.bulk = Bulk(app, self.partner)
-        tenants = {name: self._made(name) for name in TENANTS}
+        tenants = {name: self._create_tenant(name) for name in TENANTS}
         self.ids = {name: tenant["tenant"] for name, tenant in tenants.items()} | {"unknown": UNKNOWN}
         self.ok("POST", f"/tenants/{self.ids['b']}/suspend", json={"reason": "unpaid"})
         self.ok("DELETE", f"/tenants/{self.ids['c']}")
@@ -59,11 +59,11 @@ class Stage:
         document: Body = response.get_json()
         return document
 
-    def _made(self, name: str) -> Body:
+    def _create_tenant(self, name: str) -> Body:
         more = {} if name == "d" else {"external_id": name}
         return self.partner.create(client_name=name, email=f"{name}@example.com", metadata={"of": name}, **more)
 
-    def named(self, sent: Any) -> Any:
+    def with_id(self, sent: Any) -> Any:
         """A row with the id of the tenant that it names."""
         if isinstance(sent, dict) and sent.get("tenant") in self.ids:
             return sent | {"tenant": self.ids[sent["tenant"]]}
@@ -72,12 +72,12 @@ class Stage:
     def job(self, operation: str, sent: Sequence[Any], query: str = "") -> list[Any]:
         """The results of a job."""
         path = f"/bulk-jobs?operation={operation}{query}"
-        job = self.ok("POST", path, json=[self.named(row) for row in sent])["job"]
+        job = self.ok("POST", path, json=[self.with_id(row) for row in sent])["job"]
         self.bulk.work()
         items = self.ok("GET", f"/bulk-jobs/{job}/items?limit=200")["items"]
         return [self._plain(item) for item in items]
 
-    def came(self, results: list[Any]) -> Came:
+    def read_effects(self, results: list[Any]) -> Effects:
         """The effects in the database once the rows are done."""
         tenants = self.ok("GET", "/tenants?include_deleted=true&limit=200")["items"]
         named = {tenant: name for name, tenant in self.ids.items()}
@@ -86,14 +86,14 @@ class Stage:
         )
         events = [event for event in read_feed(self.partner) if event["type"] != "bulk_job.finished"]
         self._require_exact_counters()
-        return Came(results, shown, [self._told(event) for event in events])
+        return Effects(results, shown, [self._summarize_event(event) for event in events])
 
     def _require_exact_counters(self) -> None:
         living = len(fetch_rows(self.app, "tenants", partner_id=self.partner.partner, live=1))
         for counter in fetch_rows(self.app, "usage", partner_id=self.partner.partner):
             assert (counter["tenants"], counter["reserved"]) == (living, 0)
 
-    def _told(self, event: Body) -> Any:
+    def _summarize_event(self, event: Body) -> Any:
         changes = {name: change for name, change in (event.get("changes") or {}).items() if name not in VARYING}
         return self._plain({**event, "changes": changes, "actor": None})
 
@@ -118,7 +118,7 @@ class Calls(Stage):
         self._operation, self._firsts, keys = operation, dict[str, int](), dict[str, tuple[str, Any]]()
         results = []
         for number, row in enumerate(sent, 1):
-            body = dict(self.named(row))
+            body = dict(self.with_id(row))
             key = body.pop("idempotency_key", None)
             results.append(self._once(number, body, key, keys))
         return [self._plain(result) for result in results]
@@ -128,30 +128,32 @@ class Calls(Stage):
         if key == "":
             wrong = {"pointer": "#/idempotency_key", "code": "invalid-idempotency-key"}
             wrong["detail"] = "Must have 1 to 255 printable ASCII characters."
-            return self._refused(number, body, [*self._wrong(body), wrong])
+            return self._make_refusal(number, body, [*self._wrong(body), wrong])
         before = keys.get(key) if key is not None else None
         if before is not None and not self._wrong(body):
             if before[0] == same:
                 return {**before[1], "row": number, "state": "unchanged"}
             response = {"status": 422, "code": "idempotency-key-reused"}
-            return self._failed(number, body, {**response, "detail": "Another row was sent with this key before."})
-        result = self._one(number, body)
+            return self._make_failure(
+                number, body, {**response, "detail": "Another row was sent with this key before."}
+            )
+        result = self._run_row(number, body)
         if key is not None and result["state"] != "failed":
             keys[key] = same, result
         return result
 
-    def _one(self, number: int, body: Body) -> Body:
+    def _run_row(self, number: int, body: Body) -> Body:
         if wrong := self._wrong(body):
-            return self._refused(number, body, wrong)
+            return self._make_refusal(number, body, wrong)
         method, path, sent = self._call(body)
         options = {} if sent is None else {"json": sent}
         tried = self.partner(method, f"{path}?validate_only=true", **options)
         if tried.status_code >= 300:
-            return self._failed(number, body, tried.get_json())
+            return self._make_failure(number, body, tried.get_json())
         tenant = tried.get_json()["tenant"]
         if (first := self._firsts.get(tenant)) is not None:
             refusal = {"status": 409, "code": "duplicate-row", "first_row": first}
-            return self._failed(number, body, {**refusal, "detail": f"Row {first} refers to the same tenant."})
+            return self._make_failure(number, body, {**refusal, "detail": f"Row {first} refers to the same tenant."})
         before = self.partner("GET", f"/tenants/{tenant}").get_json().get("version")
         response = self.partner(method, path, **options)
         assert response.status_code == tried.status_code, response.text
@@ -206,13 +208,13 @@ class Calls(Stage):
             errors.append({"pointer": "#", "code": "required", "detail": detail})
         return errors
 
-    def _refused(self, number: int, body: Body, errors: list[Body]) -> Body:
+    def _make_refusal(self, number: int, body: Body, errors: list[Body]) -> Body:
         some = f"{len(errors)} fields are invalid." if len(errors) > 1 else "1 field is invalid."
         response = {"status": 400, "code": "validation-error", "detail": some}
         ordered = sorted(errors, key=lambda error: str(error["pointer"]))
-        return self._failed(number, body, {**response, "errors": ordered})
+        return self._make_failure(number, body, {**response, "errors": ordered})
 
-    def _failed(self, number: int, body: Body, response: Body) -> Body:
+    def _make_failure(self, number: int, body: Body, response: Body) -> Body:
         problem = {name: value for name, value in response.items() if name not in ("type", "title", "instance")}
         named = body.get("external_id")
         told = named if isinstance(named, str) and len(named) <= 128 else None
@@ -229,24 +231,24 @@ def plain(results: list[Any]) -> list[Any]:
     return rows
 
 
-def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | None = None) -> Came:
+def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | None = None) -> Effects:
     """All ways come to the same; returns what."""
     calls, rowwise, whole = Calls(app, most), Stage(app, most), Stage(app, most)
-    expected = calls.came(plain(calls.do(operation, sent)))
-    before = rowwise.came([])
+    expected = calls.read_effects(plain(calls.do(operation, sent)))
+    before = rowwise.read_effects([])
     rehearsed = plain(rowwise.job(operation, sent, "&validate_only=true"))
     assert rehearsed == expected.results
-    assert rowwise.came([]) == before
-    assert rowwise.came(plain(rowwise.job(operation, sent))) == expected
+    assert rowwise.read_effects([]) == before
+    assert rowwise.read_effects(plain(rowwise.job(operation, sent))) == expected
     results = plain(whole.job(operation, sent, "&mode=atomic"))
     if any(result["state"] == "failed" for result in expected.results):
         skipped = {"state": "skipped", "status": None, "tenant": None}
         assert results == [
             result if result["state"] == "failed" else _merge_skipped(result, skipped) for result in expected.results
         ]
-        assert whole.came([]) == before
+        assert whole.read_effects([]) == before
     else:
-        assert whole.came(results) == expected
+        assert whole.read_effects(results) == expected
     return expected
 
 

@@ -486,7 +486,7 @@ def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch:
     )
     bulk.work()
 
-    def listed(state: str | None, limit: int) -> list[list[int]]:
+    def iter_results(state: str | None, limit: int) -> list[list[int]]:
         pages, after = [], 0
         while True:
             results, end = bulk.act(actions.list_results, job, state=state, limit=limit, after=after)
@@ -495,10 +495,10 @@ def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch:
                 return pages
             after = end
 
-    assert listed(None, 5) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11]]
-    assert listed("failed", 1) == [[4], [8]]
-    assert listed("succeeded", 100) == [[1, 2, 3, 5, 6, 7, 9, 10, 11]]
-    assert listed("unchanged", 5) == listed("skipped", 5) == [[]]
+    assert iter_results(None, 5) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11]]
+    assert iter_results("failed", 1) == [[4], [8]]
+    assert iter_results("succeeded", 100) == [[1, 2, 3, 5, 6, 7, 9, 10, 11]]
+    assert iter_results("unchanged", 5) == iter_results("skipped", 5) == [[]]
 
 
 def test_job_is_visible_to_its_partner_only(bulk: Bulk) -> None:

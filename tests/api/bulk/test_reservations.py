@@ -67,7 +67,7 @@ class LimitedPartner:
         assert counters.pop("partner", (own, 0)) == (own, 0)
         return own
 
-    def begun(self, job: Job) -> tuple[SingleJobWork, chunks.ClaimedChunk, ChunkExecution]:
+    def begin_chunk(self, job: Job) -> tuple[SingleJobWork, chunks.ClaimedChunk, ChunkExecution]:
         """A worker's claim of a chunk for which places are reserved, and what it does next."""
         work = SingleJobWork(self.bulk.mount, LEASE, job)
         (piece,) = work.claim(1)
@@ -127,7 +127,7 @@ def test_atomic_job_does_not_block_other_writes(
 def test_reservations_count_against_the_quota(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(4)])
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     assert host.counters() == {"licence": (0, 4), "partner": (0, 4)}
     response = host.partner("POST", "/tenants", json=make_row(9))
     assert (response.status_code, response.get_json()["code"]) == (403, "quota-exceeded")
@@ -140,7 +140,7 @@ def test_only_missing_tenants_reserve_places(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 10)
     host.bulk.do("upsert", [make_row(0), make_row(1)])
     job = host.bulk.upload("upsert", [make_row(n % 4, plan="gold") for n in range(8)] + [make_row(9, email="no")])
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     assert host.counters() == {"licence": (2, 2), "partner": (2, 2)}
     work.run(piece)
     assert host.require_exact() == 4
@@ -177,7 +177,7 @@ def test_row_refused_by_a_hook_returns_its_reservation(database_url: str) -> Non
 def test_dry_run_reserves_nothing(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 2)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)], dry_run=True)
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     assert set(host.counters().values()) == {(0, 0)}
     work.run(piece)
     assert [result.status for result in host.bulk.results(job)] == [201, 201, 403]
@@ -187,9 +187,9 @@ def test_dry_run_reserves_nothing(database_url: str) -> None:
 def test_next_claim_returns_the_reservation_of_a_dead_worker(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)])
-    host.begun(job)
+    host.begin_chunk(job)
     host.clock.now += LEASE
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     assert host.counters() == {"licence": (0, 3), "partner": (0, 3)}
     host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 3
@@ -198,7 +198,7 @@ def test_next_claim_returns_the_reservation_of_a_dead_worker(database_url: str) 
 def test_maintenance_returns_abandoned_reservations(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     host.bulk.act(actions.cancel_job, job)
     chores = Maintenance(host.bulk.mount)
     chores.run()
@@ -220,7 +220,7 @@ def test_returned_places_do_not_count_as_claims(database_url: str, deaths: int) 
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(0)])
     for _ in range(deaths):
-        host.begun(job)
+        host.begin_chunk(job)
         host.clock.now += LEASE
         Maintenance(host.bulk.mount).run()
         assert host.counters()["partner"] == (0, 0), "its worker died, and its place was returned"
@@ -233,7 +233,7 @@ def test_returned_places_do_not_count_as_claims(database_url: str, deaths: int) 
 def test_cancelled_job_returns_its_reservation(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)], mode="atomic")
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     host.bulk.act(actions.cancel_job, job)
     work.run(piece)
     assert host.require_exact() == 0
@@ -243,17 +243,17 @@ def test_a_chunk_waits_for_places_that_others_may_give_back(database_url: str, m
     host = LimitedPartner(database_url, 4, None)
     other = Bulk(host.app, host.other)
     theirs = other.upload("create", [make_row(n) for n in range(3)], mode="atomic")
-    work, piece, _ = host.begun(theirs)
+    work, piece, _ = host.begin_chunk(theirs)
     mine = host.bulk.upload("create", [make_row(n) for n in range(4)])
     waits = list[float]()
 
-    def end_theirs(seconds: float) -> None:
+    def finish_their_chunk(seconds: float) -> None:
         waits.append(seconds)
         assert host.counters()["licence"] == (0, 3), "who waits holds nothing"
         other.act(actions.cancel_job, theirs)
         work.run(piece)
 
-    patient = SingleJobWork(host.bulk.mount, LEASE, mine, end_theirs)
+    patient = SingleJobWork(host.bulk.mount, LEASE, mine, finish_their_chunk)
     (own,) = patient.claim(1)
     patient.run(own)
     assert len(waits) == 1
@@ -262,7 +262,7 @@ def test_a_chunk_waits_for_places_that_others_may_give_back(database_url: str, m
 
 def test_chunk_that_exactly_fits_the_quota_does_not_wait(database_url: str) -> None:
     host = LimitedPartner(database_url, 7, None)
-    host.begun(Bulk(host.app, host.other).upload("create", [make_row(n) for n in range(3)], mode="atomic"))
+    host.begin_chunk(Bulk(host.app, host.other).upload("create", [make_row(n) for n in range(3)], mode="atomic"))
     mine, waits = host.bulk.upload("create", [make_row(n) for n in range(4)]), list[float]()
     work = SingleJobWork(host.bulk.mount, LEASE, mine, waits.append)
     (own,) = work.claim(1)
@@ -273,7 +273,7 @@ def test_chunk_that_exactly_fits_the_quota_does_not_wait(database_url: str) -> N
 def test_a_chunk_does_not_wait_for_ever(database_url: str) -> None:
     host = LimitedPartner(database_url, 4, None)
     theirs = Bulk(host.app, host.other).upload("create", [make_row(n) for n in range(3)], mode="atomic")
-    host.begun(theirs)
+    host.begin_chunk(theirs)
     mine = host.bulk.upload("create", [make_row(n) for n in range(4)])
     waits = list[float]()
     patient = SingleJobWork(host.bulk.mount, LEASE, mine, waits.append)
@@ -288,7 +288,7 @@ def test_a_tenant_that_is_gone_by_then_gets_a_place_too(database_url: str) -> No
     host = LimitedPartner(database_url, 10, 4)
     tenant = host.partner.create(external_id="e0")
     job = host.bulk.upload("upsert", [make_row(0), make_row(1)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     assert host.counters()["partner"] == (1, 1)
     assert host.partner("DELETE", f"/tenants/{tenant['tenant']}").status_code == 200
     storage = host.bulk.mount.storage
@@ -302,7 +302,7 @@ def test_a_tenant_that_is_gone_by_then_gets_a_place_too(database_url: str) -> No
 def test_a_limit_that_goes_and_comes_while_a_job_is_done_stays_exact(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(2)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     host.limit(None)
     host.limit(3)
     host.bulk.mount.storage.transaction(execution.execute)
@@ -316,7 +316,7 @@ def test_a_limit_that_goes_and_comes_while_a_job_is_done_stays_exact(database_ur
 def test_a_limit_that_comes_while_a_job_is_done_counts_its_tenants(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, None)
     job = host.bulk.upload("create", [make_row(n) for n in range(2)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     host.limit(5)
     host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 2

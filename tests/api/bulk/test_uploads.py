@@ -268,13 +268,13 @@ def test_the_limits_of_other_bodies_are_not_those_of_uploads(make_app: MakeApp) 
 def test_a_gzip_of_zeros_is_let_go_at_the_limit(partner: Caller) -> None:
     block = bytes(MEBIBYTE)
 
-    def packed() -> Iterator[bytes]:
+    def iter_packed() -> Iterator[bytes]:
         pack = zlib.compressobj(wbits=31)
         for _ in range(4096):
             yield pack.compress(block)
         yield pack.flush()
 
-    source = Source(packed())
+    source = Source(iter_packed())
     response = upload_stream(partner, source, **{"Content-Encoding": "gzip"})
     assert_problem(response, 413, "upload-too-large", ROW_TOO_LARGE, line=1)
     assert source.taken < 128 * 1024

@@ -211,22 +211,22 @@ def test_ancestors_cannot_write(world: World) -> None:
 def test_a_suspension_falls_on_all_below_at_once(world: World) -> None:
     callers = {name: Caller(world.app, name) for name in ("top", "middle", "low", "another")}
 
-    def refused_to() -> set[str]:
+    def list_refused() -> set[str]:
         responses = {name: caller("GET", "/tenants") for name, caller in callers.items()}
         for response in responses.values():
             if response.status_code != 200:
                 assert_problem(response, 403, "partner-suspended", "Partner suspended.")
         return {name for name, response in responses.items() if response.status_code != 200}
 
-    assert refused_to() == set()
+    assert list_refused() == set()
     for name, fallen in (("middle", {"middle", "low"}), ("top", {"top", "middle", "low"}), ("low", {"low"})):
         world.admin("PATCH", f"/partners/{name}", json={"status": "suspended"})
-        assert refused_to() == fallen
+        assert list_refused() == fallen
         world.admin("PATCH", f"/partners/{name}", json={"status": "active"})
-        assert refused_to() == set()
+        assert list_refused() == set()
     world.admin("PATCH", "/partners/another", json={"status": "suspended"})
     world.admin("PATCH", "/partners/middle", json={"parent": "another"})
-    assert refused_to() == {"another", "middle", "low"}
+    assert list_refused() == {"another", "middle", "low"}
     assert world.admin("GET", "/partners/low").get_json()["status"] == "active"
 
 

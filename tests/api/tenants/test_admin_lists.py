@@ -20,7 +20,7 @@ PARTNERS = ("acme", "globex", "*")
 BEGIN = float(int(time.time()))
 
 
-def after(seconds: int) -> str:
+def format_seconds_after(seconds: int) -> str:
     """So long after the beginning."""
     return datetime.fromtimestamp(BEGIN + seconds, UTC).isoformat()
 
@@ -37,10 +37,10 @@ FILTERS: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
     "industry": ({"industry": "Farming"}, (1, 3)),
     "plan and industry": ({"plan": "pro", "industry": "Farming"}, ()),
     "q": ({"q": "NAME 1"}, (1,)),
-    "created_after": ({"created_after": after(90)}, (2, 3)),
-    "created_before": ({"created_before": after(90)}, (0, 1)),
-    "updated_after": ({"updated_after": after(1700)}, (1,)),
-    "updated_before": ({"updated_before": after(1700), "plan": "pro"}, (0, 2)),
+    "created_after": ({"created_after": format_seconds_after(90)}, (2, 3)),
+    "created_before": ({"created_before": format_seconds_after(90)}, (0, 1)),
+    "updated_after": ({"updated_after": format_seconds_after(1700)}, (1,)),
+    "updated_before": ({"updated_before": format_seconds_after(1700), "plan": "pro"}, (0, 2)),
 }
 
 filters = pytest.mark.parametrize(("query", "meant"), FILTERS.values(), ids=FILTERS)

@@ -354,13 +354,13 @@ def test_an_erasure_that_is_interrupted_is_done_by_the_next(make_app: Any, monke
     storage, transactions = get_storage(app), itertools.count()
     whole = storage.transaction
 
-    def dying(work: Any) -> Any:
+    def die_at_work(work: Any) -> Any:
         if next(transactions) == 2:
             raise KeyboardInterrupt
         return whole(work)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "transaction", dying)
+        patch.setattr(storage, "transaction", die_at_work)
         with pytest.raises(KeyboardInterrupt):
             erase_due(storage, get_mount(app).config)
     assert places(app, ("planted",))["planted"]

@@ -188,14 +188,14 @@ def test_command_line_calls_the_same_hooks(host: Host) -> None:
 
 
 def test_hooks_run_in_the_order_that_they_declare_whatever_the_order_of_imports(host: Host) -> None:
-    def told(name: str) -> Callable[[], None]:
+    def make_recorder(name: str) -> Callable[[], None]:
         return lambda: host.told.append((name,))
 
     add = host.provisioning.hook
-    add("tenant.create", name="charlie", after=["zulu"])(told("charlie"))
-    add("tenant.create", name="zulu")(told("zulu"))
-    add("tenant.create", name="bravo", after=["charlie"])(told("bravo"))
-    add("tenant.create", name="alpha")(told("alpha"))
+    add("tenant.create", name="charlie", after=["zulu"])(make_recorder("charlie"))
+    add("tenant.create", name="zulu")(make_recorder("zulu"))
+    add("tenant.create", name="bravo", after=["charlie"])(make_recorder("bravo"))
+    add("tenant.create", name="alpha")(make_recorder("alpha"))
     host.open().create()
 
     assert host.told == [("alpha",), ("zulu",), ("charlie",), ("bravo",)]

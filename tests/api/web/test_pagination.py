@@ -54,7 +54,7 @@ def test_texts_are_measured_in_bytes(text: str | None, size: int) -> None:
     assert measure_text(text) == size
 
 
-def whole(partner: Caller, path: str, sign: str, **headers: str) -> tuple[list[dict[str, Any]], list[int]]:
+def read_whole_list(partner: Caller, path: str, sign: str, **headers: str) -> tuple[list[dict[str, Any]], list[int]]:
     """Every item of a list, and how many bytes its pages have."""
     items: list[dict[str, Any]] = []
     sizes: list[int] = []
@@ -83,7 +83,7 @@ def test_lists_of_large_documents_end_early(partner: Caller) -> None:
     ]
     tenants = [partner.create(**row)["tenant"] for row in rows]
     for path, sign, own in (("/tenants?limit=1000", "cursor", "tenant"), ("/events?limit=1000", "after", "tenant")):
-        items, sizes = whole(partner, path, sign)
+        items, sizes = read_whole_list(partner, path, sign)
         assert [item[own] for item in items] == tenants
         assert len(sizes) > 1
         assert max(sizes) < PAGE_BYTES + MIB
@@ -95,7 +95,7 @@ def test_items_of_many_errors_end_early(partner: Caller) -> None:
     bulk = Bulk(partner.app, partner)
     job = bulk.upload("create", [json.loads(row)] * 500)
     bulk.work()
-    items, sizes = whole(partner, f"/bulk-jobs/{job.id}/items?limit=1000", "cursor")
+    items, sizes = read_whole_list(partner, f"/bulk-jobs/{job.id}/items?limit=1000", "cursor")
     assert [item["row"] for item in items] == [*range(1, 501)]
     assert max(sizes) < PAGE_BYTES + MIB
     for item in items:

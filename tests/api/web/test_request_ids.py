@@ -30,7 +30,7 @@ def host(database_url: str, mount: str, prepare: Prepare, **config: Any) -> Call
     return Caller(app)
 
 
-def in_g(value: Any, name: str = "request_id") -> Prepare:
+def use_g(value: Any, name: str = "request_id") -> Prepare:
     """A host that makes an id in a hook and sends it in another."""
 
     def prepare(app: Flask) -> None:
@@ -44,7 +44,7 @@ def in_g(value: Any, name: str = "request_id") -> Prepare:
     return prepare
 
 
-def in_environ(value: Any, name: str = "request_id") -> Prepare:
+def use_environ(value: Any, name: str = "request_id") -> Prepare:
     """A host with a middleware that makes an id."""
 
     def prepare(app: Flask) -> None:
@@ -59,7 +59,7 @@ def in_environ(value: Any, name: str = "request_id") -> Prepare:
     return prepare
 
 
-def in_the_header(value: Any) -> Prepare:
+def use_header(value: Any) -> Prepare:
     """A host that only overwrites the header of each answer."""
 
     def prepare(app: Flask) -> None:
@@ -98,7 +98,7 @@ OWN = uuid.UUID("0190aaaa-0000-7000-8000-000000000000")
 def test_an_id_that_the_host_keeps_in_g_is_everywhere(
     database_url: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert ids(host(database_url, "blueprint", in_g(value)), caplog, **{"X-Request-ID": "callers"}) == str(value)
+    assert ids(host(database_url, "blueprint", use_g(value)), caplog, **{"X-Request-ID": "callers"}) == str(value)
 
 
 @MOUNTS
@@ -107,13 +107,13 @@ def test_an_id_that_a_middleware_keeps_in_the_environ_is_everywhere(
     database_url: str, mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     named = {"PROVISIONING_REQUEST_ID_KEY": "FLASK_REQUEST_ID"}
-    assert ids(host(database_url, mount, in_environ("host-1", "FLASK_REQUEST_ID"), **named), caplog) == "host-1"
+    assert ids(host(database_url, mount, use_environ("host-1", "FLASK_REQUEST_ID"), **named), caplog) == "host-1"
 
 
 @pytest.mark.one_database
 def test_the_host_names_the_place(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
     named = {"PROVISIONING_REQUEST_ID_KEY": "correlation_id"}
-    assert ids(host(database_url, "blueprint", in_g("host-1", "correlation_id"), **named), caplog) == "host-1"
+    assert ids(host(database_url, "blueprint", use_g("host-1", "correlation_id"), **named), caplog) == "host-1"
 
 
 @MOUNTS
@@ -121,7 +121,7 @@ def test_the_host_names_the_place(database_url: str, caplog: pytest.LogCaptureFi
 def test_a_header_that_a_hook_overwrites_keeps_the_id_of_the_event(
     database_url: str, mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caller = host(database_url, mount, in_the_header("host-1"))
+    caller = host(database_url, mount, use_header("host-1"))
     assert ids(caller, caplog, **{"X-Request-ID": "callers-1"}) == "callers-1"
 
 
@@ -134,7 +134,7 @@ HOSTILE = ["a\r\nSet-Cookie: a=b", "x" * 129, "", "a b", "日本", "a\x00", b"by
 def test_a_hostile_id_is_not_adopted(
     database_url: str, mount: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request_ids = ids(host(database_url, mount, in_environ(value)), caplog)
+    request_ids = ids(host(database_url, mount, use_environ(value)), caplog)
     assert REQUEST_ID_PATTERN.fullmatch(request_ids)
     assert request_ids != str(value)
 

@@ -57,8 +57,8 @@ class Schemas:
         schema = self._free.pop() if self._free else self._new()
         yield schema.url
         with contextlib.suppress(SQLAlchemyError):
-            if self._made(schema.url) == schema.made:
-                self._free.append(Schema(self._emptied(schema.url), schema.made))
+            if self._find_fingerprint(schema.url) == schema.made:
+                self._free.append(Schema(self._empty(schema.url), schema.made))
 
     def close(self) -> None:
         """End its connection."""
@@ -67,13 +67,13 @@ class Schemas:
     def _new(self) -> Schema:
         url = postgresql.create_schema(self._url)
         self._tables(url)
-        return Schema(url, self._made(url))
+        return Schema(url, self._find_fingerprint(url))
 
-    def _made(self, url: URL) -> str:
+    def _find_fingerprint(self, url: URL) -> str:
         name = postgresql.get_schema(url)
         return str(self._connection.scalar(text(_MADE.format(schema=name)), {"schema": name}))
 
-    def _emptied(self, url: URL) -> URL:
+    def _empty(self, url: URL) -> URL:
         """Empty the tables in one transaction with the new name, and return that name's URL."""
         old, new = postgresql.get_schema(url), f"test_{uuid.uuid4().hex[:12]}"
         names = self._connection.scalars(text(_TABLES), {"schema": old})

@@ -37,7 +37,7 @@ class Kind(NamedTuple):
     wrap: Callable[[Flask], None] = lambda _app: None
     root: str = ""
 
-    def alone(self, folder: Path) -> Flask:
+    def build_alone(self, folder: Path) -> Flask:
         """The host as it is without the API."""
         app = self.build(folder)
         self.wrap(app)

@@ -32,17 +32,17 @@ class StepHost:
         """Register a step that notes that it ran, and unless told otherwise an undo that does."""
 
         def do(context: Any) -> None:
-            self._meet(name)
+            self._record_call(name)
             self.done.append(name)
 
         def take_back(context: Any) -> None:
-            self._meet(f"undo {name}")
+            self._record_call(f"undo {name}")
             self.done.append(f"undo {name}")
 
         taking_back = {"undo": take_back} if undo and options.get("phase") != "deprovisioning" else {}
         self.provisioning.step(name, **{"backoff": 10, **taking_back, **options})(do)
 
-    def _meet(self, name: str) -> None:
+    def _record_call(self, name: str) -> None:
         if name in self.broken:
             self.done.append(f"{name} fails")
             raise self.broken[name]

@@ -78,12 +78,12 @@ def _conditions(plan: dict[str, Any]) -> Iterator[set[str]]:
         yield {
             name
             for name in ("email_key", "external_id", "partner_id", "live", "id", "job_id", "key")
-            if _in(name, condition)
+            if _names_column(name, condition)
         }
     for below in plan.get("Plans", ()):
         yield from _conditions(below)
 
 
-def _in(column: str, condition: str) -> bool:
+def _names_column(column: str, condition: str) -> bool:
     """Return whether the condition names the table's column: ``((id = …`` or ``(key)::text = …``."""
     return f"({column} =" in condition or f"({column})::text =" in condition

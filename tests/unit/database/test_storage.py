@@ -134,7 +134,7 @@ def test_serialization_failures_are_retried(storage: Storage) -> None:
     barrier = threading.Barrier(2)
     tries: list[int] = []
 
-    def work_of(number: int) -> Callable[[Session], None]:
+    def make_work(number: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(number)
             count = session.orm.execute(text("SELECT count(*) FROM provisioning_tenants")).scalar_one()
@@ -145,7 +145,7 @@ def test_serialization_failures_are_retried(storage: Storage) -> None:
 
         return work
 
-    threads = [threading.Thread(target=serializable.transaction, args=(work_of(n),)) for n in range(2)]
+    threads = [threading.Thread(target=serializable.transaction, args=(make_work(n),)) for n in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

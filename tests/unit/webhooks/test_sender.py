@@ -242,7 +242,10 @@ def test_a_connection_that_breaks_in_the_answer_fails(sender: Sender) -> None:
 def test_send_ends_at_the_deadline(
     make_sender: MakeSender, authority: CertificateAuthority, behave: Behaviour, secure: bool
 ) -> None:
-    sender, tls = make_sender(timeout=SHORT, tls=authority.trusting()), authority.serving("example.com")
+    sender, tls = (
+        make_sender(timeout=SHORT, tls=authority.make_client_context()),
+        authority.make_server_context("example.com"),
+    )
     with Receiver(behave, tls=tls if secure else None) as receiver:
         began = time.monotonic()
         error = send_and_fail(sender, receiver.url())
@@ -325,11 +328,11 @@ def test_dns_rebinding_connects_to_the_checked_address(make_sender: MakeSender) 
     """The resolver answers 127.0.0.2 to the first question, and 127.0.0.1 to each after it."""
     lookups: list[str] = []
 
-    def rebinding(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
+    def rebind(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
         lookups.append(host)
         return resolve_example_to(f"127.0.0.{2 if len(lookups) == 1 else 1}")(host, port, type=type)
 
-    sender = make_sender(rebinding, networks=[ip_network("127.0.0.2/32")])
+    sender = make_sender(rebind, networks=[ip_network("127.0.0.2/32")])
     with Receiver(host="127.0.0.2") as checked, Receiver(host="127.0.0.1", port=checked.port) as inside:
         assert send_webhook(sender, checked).status == 200
         assert (lookups, checked.connections, inside.connections) == (["example.com"], 1, 0)
