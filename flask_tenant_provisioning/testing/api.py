@@ -1,4 +1,4 @@
-"""The API of one mount, as its callers know it: where it is, what it demands, and which roles may do what."""
+"""The API of one mount, as its callers know it: its path, its requirements, and the permissions of roles."""
 
 from __future__ import annotations
 

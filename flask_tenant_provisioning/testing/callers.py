@@ -68,7 +68,7 @@ class Caller:
         return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, all_partners=True)
 
     def find_role(self, *permissions: str) -> str:
-        """The role in which the caller does what needs `permissions`. Skips where there is none."""
+        """Return a role that grants `permissions`. Skips if there is none."""
         return self.api.find_role(permissions, all_partners=self._is_administrator)
 
     def token(self, *permissions: str, **claims: Any) -> str:
@@ -93,7 +93,7 @@ class Caller:
         also: Sequence[str] = (),
         **options: Any,
     ) -> ApiResponse:
-        """Send a request; `also` are permissions beyond what the operation always needs."""
+        """Send a request; `also` are permissions in addition to those of the operation."""
         __tracebackhide__ = True
         needed = [*self.api.find_permissions(method, path), *also]
         sent = make_bearer_header(self.token(*needed)) | dict(headers or {})
@@ -121,7 +121,7 @@ class Caller:
         return settled
 
     def wait(self, read: ReadDocument, describe: Callable[[], str]) -> Document:
-        """Return what `read` shows once the host has done its work, or did not in time.
+        """Return the document of `read` once the host has done its work, or the time is up.
 
         Fails where the time that the whole run may wait is used up: `describe` then says for what. Skips from then on.
         """
@@ -177,7 +177,7 @@ class Caller:
         return tenants
 
     def clean_up(self) -> None:
-        """Remove what the partner has: for good where an administrator may, else as a partner can.
+        """Remove the partner's tenants and endpoints: for good if an administrator may, else as a partner can.
 
         What the API does not let us remove stays: the test that saw that has failed, or said so.
         """
@@ -220,7 +220,7 @@ class Caller:
         return self._patience.spend(read, lambda: self._describe_open_steps(tenant))
 
     def _describe_open_steps(self, tenant: Document) -> str:
-        """Name the host's steps that keep `tenant` from being active, with what they raised."""
+        """Name the host's steps that keep `tenant` from being active, with their errors."""
         try:
             steps = self("GET", f"{get_tenant_path(tenant)}/provisioning").document()["steps"]
         except (AssertionError, pytest.skip.Exception):
@@ -246,7 +246,7 @@ class Patience:
         return self._waited >= self.seconds
 
     def wait(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
-        """Return what `settle` returns. Fails once where no patience is left, and skips from then on.
+        """Return the document of `settle`. Fails once if no patience is left, and skips from then on.
 
         `describe` names what was waited for; it is asked after each wait of a second or more.
         """
@@ -262,7 +262,7 @@ class Patience:
         pytest.fail(f"{said} {_PATIENCE_ADVICE}", pytrace=False)
 
     def spend(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
-        """Return what `settle` returns, and count how long that took."""
+        """Return the document of `settle`, and count its duration."""
         __tracebackhide__ = True
         started = self._clock()
         try:
@@ -280,7 +280,7 @@ def make_bearer_header(token: str) -> dict[str, str]:
 
 
 def wait_until_settled(read: ReadDocument) -> Document:
-    """Return what `read` returns once no worker has work left for it, or after 20 seconds."""
+    """Return the document of `read` once no worker has work left for it, or after 20 seconds."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     document = read()
     while _is_under_way(document) and time.monotonic() < deadline:

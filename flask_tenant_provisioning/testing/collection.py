@@ -35,7 +35,7 @@ class SuiteFolder(pytest.Directory):
 
 
 def collect_alone(config: pytest.Config) -> None:
-    """Collect the suite instead of what pytest would collect where it is given no path."""
+    """Collect the suite instead of pytest's default if no path is given."""
     place = config.stash[_FOLDER] = _find_home(config)
     config.args = [str(place)]
 

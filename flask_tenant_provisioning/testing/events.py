@@ -20,7 +20,7 @@ ACTOR_FIELDS, AUDITED_ACTOR_FIELDS = {"sub", "partner"}, {"sub", "partner", "add
 
 
 def read_event_page(caller: Caller, **query: Any) -> ApiResponse:
-    """One page of the feed, which is whole."""
+    """Return one page of the feed; demand that it is complete."""
     __tracebackhide__ = True
     response = caller("GET", f"{EVENTS}?{urlencode(query)}")
     page = response.document()
@@ -48,7 +48,7 @@ def read_events(caller: Caller, **query: Any) -> list[Document]:
 
 
 def list_event_types(events: list[Document]) -> list[str]:
-    """The types of `events`, without what a host's steps add."""
+    """The types of `events`, without those of a host's steps."""
     return [event["type"] for event in events if event["type"] != "tenant.provisioned"]
 
 

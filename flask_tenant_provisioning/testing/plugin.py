@@ -1,4 +1,4 @@
-"""The pytest plugin. Every run of everybody who installed us loads it, so it imports nothing until it is asked."""
+"""The pytest plugin. Every run of pytest loads it once the package is installed, so it imports nothing at first."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def provisioning_app(request: pytest.FixtureRequest) -> Flask:
-    """The host's app, by default what ``--provisioning-app`` names."""
+    """The host's app, by default that of ``--provisioning-app``."""
     from .host import load_app
 
     return load_app(request.session, request.config.getoption("provisioning_app"))
@@ -75,7 +75,7 @@ def provisioning_app(request: pytest.FixtureRequest) -> Flask:
 
 @pytest.fixture(scope="session")
 def provisioning_mount(pytestconfig: pytest.Config) -> str | None:
-    """The name of the mount to test, by default what ``--provisioning-mount`` says; None is the app's first."""
+    """The name of the mount to test, by default that of ``--provisioning-mount``; None is the app's first."""
     name: str | None = pytestconfig.getoption("provisioning_mount")
     return name
 
@@ -118,7 +118,7 @@ def provisioning_tenant_body(provisioning_app: Flask, provisioning_mount: str | 
 
 @pytest.fixture
 def provisioning_settle() -> Callable[[ReadDocument], dict[str, Any]]:
-    """Waits until a new tenant is no longer `provisioning`, or a bulk job has ended: called with what reads it.
+    """Waits until a new tenant is no longer `provisioning`, or a bulk job has ended; takes a function that reads it.
 
     It returns what that read in the end. By default a worker of the host's is at work elsewhere. Override it to do the
     work that is due here.
@@ -158,7 +158,7 @@ def provisioning_callers(
     provisioning_settle: Callable[[ReadDocument], dict[str, Any]],
     _provisioning_patience: Patience,
 ) -> Iterator[Callable[[], Caller]]:
-    """Makes callers, each of a new partner. What they leave is removed in the end."""
+    """Makes callers, each of a new partner. Their tenants and endpoints are removed at the end."""
     from .callers import Caller
 
     callers: list[Caller] = []

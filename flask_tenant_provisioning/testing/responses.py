@@ -49,7 +49,7 @@ class SentRequest(NamedTuple):
 
 
 class ApiResponse:
-    """An answer of the API. What it does not keep fails the test."""
+    """A response of the API. A broken promise fails the test."""
 
     def __init__(self, sent: SentRequest, response: TestResponse, base: str, types: str) -> None:
         self.sent = sent
@@ -99,7 +99,7 @@ class ApiResponse:
             self.fail(should, cause)
 
     def expect(self, *statuses: int) -> ApiResponse:
-        """Demand one of these, and what every answer bears. Skips where a hook of the host's refuses a change."""
+        """Demand one of these statuses, and the common headers. Skips if a hook of the host refuses a change."""
         __tracebackhide__ = True
         if self.status not in statuses:
             self._skip_if_hook_refused(*statuses)

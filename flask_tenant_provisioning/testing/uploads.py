@@ -98,7 +98,7 @@ def upload(
     headers: Mapping[str, str] | None = None,
     **query: str,
 ) -> ApiResponse:
-    """The answer to an upload of `rows`, or of these bytes, as one who may do what it asks.
+    """Return the response to an upload of `rows`, or of these bytes, with the permissions that it needs.
 
     Skips where the host allows fewer rows, or its licence none.
     """

@@ -21,7 +21,7 @@ Task = Callable[..., object]
 
 
 class Took(NamedTuple):
-    """By how many bytes a process's memory grew at most, and how many seconds of the processor it had."""
+    """The greatest growth of a process's memory in bytes, and its CPU seconds."""
 
     memory: int
     processor: float

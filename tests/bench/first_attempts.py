@@ -66,7 +66,7 @@ def run_worker(config: dict[str, Any]) -> Iterator[None]:
 
 
 def delays(partner: Caller, receiver: Receiver, writes: int) -> list[float]:
-    """For each of so many writes, the milliseconds from its answer to the arrival."""
+    """Return the milliseconds from the response to the arrival, for each of so many writes."""
     seconds = []
     for _ in range(writes):
         time.sleep(random.uniform(0, 1))

@@ -49,7 +49,7 @@ class Run(NamedTuple):
 
     @property
     def repeat_command(self) -> str:
-        """The command that repeats this run alone."""
+        """The command that repeats only this run."""
         which = f"--database {self.database} --role {self.role} --seed {self.seed} --examples {self.examples}"
         return f"make fuzz ARGS='{which}'"
 

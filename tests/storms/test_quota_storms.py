@@ -50,7 +50,7 @@ def wait_for_job(address: Address, token: str, job: str) -> dict[str, Any]:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("begins", ["before", "meanwhile"])
+@pytest.mark.parametrize("begins", ["before", "during"])
 def test_a_limit_is_exact_in_three_processes(addresses: list[Address], begins: str) -> None:
     admin, token = signed_token("us", "provisioning-admin"), signed_token("acme")
 
@@ -60,7 +60,7 @@ def test_a_limit_is_exact_in_three_processes(addresses: list[Address], begins: s
 
     def send(number: int) -> Reply:
         address = addresses[number % PROCESSES]
-        if number == 50 and begins == "meanwhile":
+        if number == 50 and begins == "during":
             limit(LIMIT)
         if number % 5:
             return send_request(address, "POST", f"{PREFIX}/tenants", token, make_tenant(number))

@@ -32,7 +32,7 @@ class MeasuredProcess:
         self._clear.write_text("5")
 
     def growth(self) -> int:
-        """By how many bytes the process was larger than while idle, at most, since `forget`."""
+        """Return the greatest growth of the process over its idle memory since `forget`, in bytes."""
         return self._memory("VmHWM") - self.idle
 
     def _memory(self, name: str) -> int:

@@ -237,7 +237,7 @@ def test_drain_reports_an_empty_queue(database_url: str) -> None:
 
 
 class Held:
-    """One piece of work, which lasts until the test ends it; `renewed` counts how often its claim was kept."""
+    """One piece of work, which lasts until the test ends it; `renewed` counts the renewals of its claim."""
 
     lease, slots = 30.0, 1
 

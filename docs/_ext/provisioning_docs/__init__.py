@@ -1,6 +1,6 @@
-"""A Sphinx extension: what the code knows is written by the code, when the pages are built.
+"""A Sphinx extension that generates reference sections from the code when the pages are built.
 
-A page says where: ``<!-- generated: settings -->``. `PAGES` names everything that can be asked for; each is a function
+A page marks the place: ``<!-- generated: settings -->``. `PAGES` names every section; each is a function
 that returns Markdown and needs no Sphinx. Names of settings and problem codes in running text become links.
 """
 
@@ -29,7 +29,7 @@ _PLACE = re.compile(r"^<!-- generated: ([a-z]+) -->$", re.MULTILINE)
 
 
 def fill_places(text: str) -> str:
-    """`text` with every place filled. Raises `KeyError` for one that nothing fills."""
+    """Return `text` with every marked place filled. Raises `KeyError` for an unknown section."""
     return _PLACE.sub(lambda place: PAGES[place[1]](), text)
 
 

@@ -1,4 +1,4 @@
-"""Every command of ``flask provisioning``, out of click."""
+"""The command reference, generated from the click commands of ``flask provisioning``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def label(path: str) -> str:
 
 
 def reference() -> str:
-    """A section for each command that does something, those of a group below it."""
+    """Return a section for each command, those of a group below it."""
     return lines(*(_section(path, command) for path, command in commands() if command is not provisioning))
 
 

@@ -1,4 +1,4 @@
-"""The HTTP reference, out of the OpenAPI document that a mount with default settings serves."""
+"""The HTTP reference, generated from the OpenAPI document of a mount with default settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Object = Mapping[str, Any]
 
 @functools.cache
 def api() -> Api:
-    """The API of a host that sets and registers nothing."""
+    """The API of a host without configuration and registrations."""
     return Api(config=Config.read({}, {}), registry=Registry(), routes=ROUTES)
 
 
@@ -33,7 +33,7 @@ def document() -> dict[str, Any]:
 
 @functools.cache
 def operations() -> list[dict[str, Any]]:
-    """Every operation, with its method and path."""
+    """Return every operation, with its method and path."""
     return [
         {"method": method.upper(), "path": path, **operation}
         for path, methods in document()["paths"].items()
@@ -52,7 +52,7 @@ def label(operation: Object) -> str:
 
 
 def find_operations_by_problem() -> dict[str, list[dict[str, Any]]]:
-    """The operations that may answer each problem code."""
+    """Return the operations that may return each problem code."""
     by_problem: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for operation in operations():
         for response in operation["responses"].values():
@@ -62,7 +62,7 @@ def find_operations_by_problem() -> dict[str, list[dict[str, Any]]]:
 
 
 def reference() -> str:
-    """Describe what is common to all operations, then each feature, with a section for each of its operations."""
+    """Describe the parts common to all operations, then each feature, with a section for each of its operations."""
     parts = [
         lines(f"## {tag['name'].capitalize()}", tag["description"], *_iter_sections(tag)) for tag in document()["tags"]
     ]
@@ -70,12 +70,12 @@ def reference() -> str:
 
 
 def schemas() -> str:
-    """A section for each schema."""
+    """Return a section for each schema."""
     return lines(*(_schema(name, schema) for name, schema in document()["components"]["schemas"].items()))
 
 
 def tenant() -> str:
-    """A tenant as the API shows it."""
+    """Return a tenant as the API shows it."""
     return as_json(document()["components"]["schemas"]["Tenant"]["examples"][0])
 
 
@@ -186,7 +186,7 @@ def _follow(node: Object) -> Any:
 
 @functools.cache
 def _find_common_parameters() -> dict[str, Any]:
-    """The parameters of every operation."""
+    """Return the parameters common to all operations."""
     sets = [
         {parameter["name"]: parameter for parameter in map(_follow, operation["parameters"])}
         for operation in operations()
@@ -196,6 +196,6 @@ def _find_common_parameters() -> dict[str, Any]:
 
 @functools.cache
 def _find_common_headers() -> dict[str, Any]:
-    """The headers of every answer."""
+    """Return the headers common to all responses."""
     sets = [response.get("headers", {}) for operation in operations() for _, response in _responses(operation)]
     return {name: _follow(header) for name, header in sets[0].items() if all(name in other for other in sets)}

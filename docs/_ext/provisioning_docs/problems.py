@@ -1,4 +1,4 @@
-"""Every problem code, out of the catalogue of errors."""
+"""The problem reference, generated from the catalogue of errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .markdown import as_json, code, heading, lines, table
 
 
 def names() -> list[str]:
-    """The codes, by status."""
+    """Return the codes, by status."""
     return list(_load_explanations())
 
 
@@ -21,7 +21,7 @@ def label(name: str) -> str:
 
 
 def reference() -> str:
-    """An index of the codes and a section for each."""
+    """Return an index of the codes and a section for each."""
     explanations = _load_explanations()
     where = operations.find_operations_by_problem()
     rows = (

@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) in words, as far as the OpenAPI document uses it."""
+"""Descriptions of JSON Schema (draft 2020-12), as far as the OpenAPI document uses it."""
 
 from __future__ import annotations
 

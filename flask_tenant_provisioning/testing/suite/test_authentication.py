@@ -1,4 +1,4 @@
-"""Authentication: tokens that are refused, and what the refusal says (RFC 6750, RFC 8725)."""
+"""Authentication: refused tokens, and their challenges (RFC 6750, RFC 8725)."""
 
 from __future__ import annotations
 

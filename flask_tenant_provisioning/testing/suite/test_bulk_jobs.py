@@ -31,7 +31,7 @@ WRONG_LISTS = {"state=gone": "#/state", "limit=0": "#/limit", "cursor=": "#/curs
 
 
 def read_notification(response: ApiResponse) -> dict[str, Any]:
-    """The refusal, without what differs between two requests."""
+    """Return the problem without the members that differ between two requests."""
     problem = response.problem(404, "bulk-job-not-found")
     return {name: value for name, value in problem.items() if name not in ("request_id", "instance")}
 

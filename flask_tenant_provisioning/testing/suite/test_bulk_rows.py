@@ -30,7 +30,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def make_row(tenant: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A row that means this tenant, and says what is to become of it."""
+    """Make a row that refers to this tenant, with these changes."""
     return {"tenant": tenant["tenant"], **more}
 
 

@@ -1,4 +1,4 @@
-"""`POST /bulk-jobs`: what may be sent, by whom, and what is refused and leaves nothing."""
+"""`POST /bulk-jobs`: accepted uploads, their permissions, and refused uploads, which leave nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`PATCH` and `PUT`: what changes, what stays, and what cannot be changed."""
+"""`PATCH` and `PUT`: changed fields, kept fields, and read-only fields."""
 
 from __future__ import annotations
 

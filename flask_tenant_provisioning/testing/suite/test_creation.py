@@ -1,4 +1,4 @@
-"""`POST /tenants`: what a new tenant is, what is refused, and what must be unique."""
+"""`POST /tenants`: new tenants, refused bodies, and unique fields."""
 
 from __future__ import annotations
 

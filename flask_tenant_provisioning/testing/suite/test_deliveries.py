@@ -51,7 +51,7 @@ def get_deliveries(partner: Caller, webhook: dict[str, Any]) -> ApiResponse:
 
 
 def select_delivery(response: ApiResponse) -> dict[str, Any]:
-    """The problem, without what differs between two requests."""
+    """Return the problem without the members that differ between two requests."""
     problem = response.problem(404, "delivery-not-found")
     return {name: value for name, value in problem.items() if name not in ("request_id", "instance")}
 

@@ -64,7 +64,7 @@ def request_endpoint_route(caller: Caller, route: Route, webhook: str) -> ApiRes
 
 
 def read_endpoint(response: ApiResponse) -> dict[str, Any]:
-    """The problem, without what differs between two requests."""
+    """Return the problem without the members that differ between two requests."""
     problem = response.problem(404, "webhook-not-found")
     return {name: value for name, value in problem.items() if name not in ("request_id", "instance")}
 

@@ -13,7 +13,7 @@ USELESS = ("", "x" * 256, "é", "one, two", '"')
 
 
 def require_replayed(response: ApiResponse, first: ApiResponse) -> None:
-    """Demand the first request's answer."""
+    """Demand the first request's response."""
     response.require(response.headers.get("Idempotency-Replayed") == "true", "answer with Idempotency-Replayed: true")
     kept = ("ETag", "Location", "Content-Type")
     same = response.status == first.status and response.body == first.body

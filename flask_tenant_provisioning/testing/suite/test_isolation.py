@@ -30,7 +30,7 @@ def request_route(caller: Caller, route: Route, tenant: str) -> ApiResponse:
 
 
 def normalize_answer(response: ApiResponse, tenant: str) -> str:
-    """The answer without what must differ: the request's id and the id that was asked for."""
+    """Return the response without the parts that must differ: the request's id and the requested id."""
     document = {
         name: value for name, value in response.problem(404, "tenant-not-found").items() if name != "request_id"
     }

@@ -1,4 +1,4 @@
-"""Partners: how much each may have, on which plans, below whom, and whose tenants are whose."""
+"""Partners: quotas, allowed plans, the hierarchy, and moves of tenants."""
 
 from __future__ import annotations
 

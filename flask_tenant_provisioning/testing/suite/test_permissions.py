@@ -1,4 +1,4 @@
-"""Roles: each may do what the operations declare, no more and no less."""
+"""Roles: each has exactly the permissions that the operations declare."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def send_request(partner: Caller, route: Route, role: str | None, **claims: Any)
 
 
 def require_denied(response: ApiResponse, route: Route, partner: Caller) -> None:
-    """Demand the refusal that names what is needed."""
+    """Demand the refusal that names the required permissions."""
     response.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
     scope = " ".join(route.permissions)  # type: ignore[arg-type]
     challenge = f'Bearer realm="{partner.api.config.realm}", error="insufficient_scope", scope="{scope}"'
@@ -33,7 +33,7 @@ def require_denied(response: ApiResponse, route: Route, partner: Caller) -> None
 
 
 def require_admitted(response: ApiResponse, route: Route, who: str) -> None:
-    """Demand that `who` called was let pass; what was asked may need more, such as what a bulk job is to do."""
+    """Demand that `who` was admitted; the operation itself may need more, such as that of a bulk job."""
     needed = {*route.permissions}  # type: ignore[misc]
     is_denied = response.status == 403 and not needed.isdisjoint(response.json().get("required", needed))
     response.require(response.status != 401 and not is_denied, f"let {who} pass")

@@ -13,7 +13,7 @@ _ALLOWED = re.compile(r'"[a-z0-9-]+";q=([0-9]+);w=[0-9]+')
 
 
 def read_remaining(response: ApiResponse) -> list[int]:
-    """Return how many requests a response says are left of each limit."""
+    """Return the remaining requests of each limit, as a response states them."""
     __tracebackhide__ = True
     matches = [re.fullmatch(_LEFT, limit) for limit in response.header("RateLimit").split(", ")]
     response.require(all(matches), 'say what is left in RateLimit, such as "read";r=119;t=60')

@@ -1,4 +1,4 @@
-"""`GET /tenants/{id}`: the tenant, its ETag, and what is no id."""
+"""`GET /tenants/{id}`: the tenant, its ETag, and invalid ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: what counts for a tenant, what it sets of that, and how it returns to what it inherits."""
+"""Settings: effective values, explicit values, and the return to inherited ones."""
 
 from __future__ import annotations
 

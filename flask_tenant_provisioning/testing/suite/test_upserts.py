@@ -1,4 +1,4 @@
-"""`PUT /tenants/by-external-id/{external_id}`: what should be, whether the tenant exists or not."""
+"""`PUT /tenants/by-external-id/{external_id}`: creation or replacement of a tenant."""
 
 from __future__ import annotations
 

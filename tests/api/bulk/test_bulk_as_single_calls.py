@@ -189,7 +189,7 @@ class Calls(Stage):
         return tenant if body.get("tenant", tenant) == tenant else UNKNOWN
 
     def _wrong(self, body: Body) -> list[Body]:
-        """Everything that is wrong with the row itself, as a single call with the same body lists it."""
+        """Return the errors of the row itself, as a single call with the same body lists them."""
         names = body.keys() & {"tenant", "external_id"}
         if self._operation in ("create", "upsert"):
             method, path, sent = "POST", "/tenants", body

@@ -37,7 +37,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 def references(page: str) -> list[str]:
-    """Everything that a page makes a browser fetch or offers to follow."""
+    """Return the URLs that a page makes a browser fetch or offers to follow."""
     return re.findall(r'(?:src|href)="([^"]*)"', page)
 
 

@@ -204,7 +204,7 @@ def test_a_suspended_partner_is_refused_at_once_and_let_in_again(partner: Caller
 
 
 def test_cached_partner_is_refused_after_a_suspension(make_app: MakeApp) -> None:
-    """Between the reading of the row and its remembering it is suspended."""
+    """The partner is suspended between the read of its row and the caching."""
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
     partner, admin, mount = Caller(app), Caller(app, roles=["provisioning-admin"]), get_mount(app)
     assert admin("PUT", partner_path(partner), json={}).status_code == 201

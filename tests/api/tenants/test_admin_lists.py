@@ -21,7 +21,7 @@ BEGIN = float(int(time.time()))
 
 
 def format_seconds_after(seconds: int) -> str:
-    """So long after the beginning."""
+    """Return the instant so many seconds after the beginning."""
     return datetime.fromtimestamp(BEGIN + seconds, UTC).isoformat()
 
 

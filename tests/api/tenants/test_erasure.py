@@ -1,4 +1,4 @@
-"""After a purge: nothing that the database holds says any longer who the tenant was, and what stays is in its place."""
+"""Erasure after a purge: no stored value identifies the tenant, and the remaining rows are intact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order writes are refused, and what writes that change nothing leave: nothing."""
+"""The order of refusals of a write, and unchanged writes, which leave nothing."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ HOUR = 3600
 
 
 class Operation(NamedTuple):
-    """One that can be repeated: what is sent where, and what has to be done before."""
+    """A repeatable operation: its request, and its preparation."""
 
     method: str
     suffix: str

@@ -1,4 +1,4 @@
-"""If-Match and If-None-Match (RFC 9110 §13), and what wins over them."""
+"""If-Match and If-None-Match (RFC 9110 §13), and refusals with precedence over them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One id for a request: its header, problem, event and log line show the same, the host's own where it has one."""
+"""Request ids: header, problem, event and log line show the same id, the host's own if it has one."""
 
 from __future__ import annotations
 

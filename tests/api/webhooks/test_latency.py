@@ -62,7 +62,7 @@ def test_an_endpoint_that_hangs_delays_no_first_attempt(
         written[partner.create()["tenant"]] = time.time()
         time.sleep(0.02)
     assert wait_for(lambda: all(times.keys() >= written.keys() for times in came))
-    assert len(hanging.ids) <= 5, "the one that hangs is left alone meanwhile"
+    assert len(hanging.ids) <= 5, "the hanging endpoint gets no further attempts"
     waited = sorted(times[tenant] - at for times in came for tenant, at in written.items())
     middle, late = statistics.median(waited), waited[len(waited) * 95 // 100]
     with capsys.disabled():

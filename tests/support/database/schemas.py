@@ -35,7 +35,7 @@ _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = :schema ORDER BY 1
 
 @dataclass
 class Schema:
-    """One of them: its URL, and what it was when it was made."""
+    """A schema: its URL, and its fingerprint when it was created."""
 
     url: URL
     made: str

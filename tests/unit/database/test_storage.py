@@ -105,7 +105,7 @@ def test_stale_read_runs_the_unit_again(storage: Storage) -> None:
     def work(session: Session) -> str:
         tries.append(create(session).id)
         if len(tries) < 3:
-            raise StaleRead("changed meanwhile")
+            raise StaleRead("changed by another unit")
         return tries[-1]
 
     assert storage.transaction(work) == tries[2]
@@ -126,7 +126,7 @@ def test_patience_is_bounded(storage: Storage) -> None:
 
 
 def test_serialization_failures_are_retried(storage: Storage) -> None:
-    """On PostgreSQL's own SERIALIZABLE, where two units that read what the other writes cannot both commit."""
+    """PostgreSQL's SERIALIZABLE does not let two units commit that read each other's writes."""
     if storage.engine.dialect.name != "postgresql":
         pytest.skip("SQLite has one writer")
     strict = create_engine(storage.engine.url, isolation_level="SERIALIZABLE")
