@@ -164,8 +164,8 @@ class Caller:
     def purge(self, tenant: Mapping[str, Any], query: str = "") -> ApiResponse:
         """Remove the tenant for good, in a role that may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
-        everybody = self.administrator()
-        response = everybody.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
+        administrator = self.administrator()
+        response = administrator.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
         response.require(not response.body, "answer without a body")
         return response
 
@@ -255,11 +255,11 @@ class Patience:
             settled = self.spend(settle, describe)
             if not self.is_used_up:
                 return settled
-        said = f"The suite has waited {self.seconds:.0f} s in all for this host's work. {self._cause}"
+        message = f"The suite has waited {self.seconds:.0f} s in all for this host's work. {self._cause}"
         if self._failed:
-            pytest.skip(said)
+            pytest.skip(message)
         self._failed = True
-        pytest.fail(f"{said} {_PATIENCE_ADVICE}", pytrace=False)
+        pytest.fail(f"{message} {_PATIENCE_ADVICE}", pytrace=False)
 
     def spend(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
         """Return the document of `settle`, and count its duration."""

@@ -88,8 +88,8 @@ class ApiResponse:
     def fail(self, should: str, cause: str = "") -> NoReturn:
         """Fail: this request `should` have done something else. Unless it is given, the answer tells the `cause`."""
         __tracebackhide__ = True
-        told = f" {HOOK_HINT}" if self.refusal else make_hint(self.status, self.media_type, self.text)
-        hint = f" {cause}" if cause else told
+        default_hint = f" {HOOK_HINT}" if self.refusal else make_hint(self.status, self.media_type, self.text)
+        hint = f" {cause}" if cause else default_hint
         raise AssertionError(f"{self.sent} should {should}.{hint}\n\n{self!r}")
 
     def require(self, holds: bool, should: str, cause: str = "") -> None:

@@ -70,9 +70,9 @@ def check_counters(storage: Storage, count: int) -> None:
     names = ("rows", "succeeded", "failed", "unchanged")
     with storage.engine.connect() as connection:
         ((state, *counted),) = connection.execute(select(jobs.c.state, *(jobs.c[name] for name in names))).all()
-        told = connection.execute(select(events.c.type).where(events.c.tenant_id.is_(None))).scalars().all()
+        event_types = connection.execute(select(events.c.type).where(events.c.tenant_id.is_(None))).scalars().all()
         parts = connection.execute(select(*(chunks.c[name] for name in names))).all()
     assert (state, counted) == ("succeeded", [count, count, 0, 0]), f"the job is {state}: {counted}"
     summed = [sum(part) for part in zip(*parts, strict=True)]
     assert summed == counted, f"the chunks count {summed}"
-    assert told == ["bulk_job.finished"], f"events of no tenant: {told}"
+    assert event_types == ["bulk_job.finished"], f"events of no tenant: {event_types}"

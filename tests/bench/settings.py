@@ -26,10 +26,10 @@ def microseconds(read: Callable[[], object], count: int) -> str:
     """The median of some rounds, with the lowest and the highest."""
     seconds = []
     for _ in range(_ROUNDS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(count):
             read()
-        seconds.append((time.perf_counter() - begun) / count * 1e6)
+        seconds.append((time.perf_counter() - start) / count * 1e6)
     return f"{statistics.median(seconds):.2f} µs ({min(seconds):.2f}-{max(seconds):.2f})"
 
 

@@ -224,8 +224,8 @@ def test_token_and_docs_link_say_that_nothing_is_mounted(make_app: MakeApp) -> N
     if not is_isolated():
         JWTManager(app)
     token = run_command(app, "token")
-    said = "The token cannot be used yet: the API is not mounted. `flask provisioning doctor` shows why.\n"
-    assert (token.status, token.out.count("."), token.err) == (0, 2, said)
+    message = "The token cannot be used yet: the API is not mounted. `flask provisioning doctor` shows why.\n"
+    assert (token.status, token.out.count("."), token.err) == (0, 2, message)
     link = run_command(app, "docs-link")
     assert (link.status, "PROVISIONING_EDITION is 'community'" in link.err) == (1, True)
 

@@ -191,7 +191,7 @@ def test_a_dry_run_leaves_no_tenant(host: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "row", "said"),
+    ("operation", "row", "message"),
     [
         ("upsert", make_row(1, external_id="x"), "1 row: 0 succeeded, 1 unchanged, 0 failed."),
         ("upsert", make_row(1, external_id="x", plan="gold"), "1 row: 1 succeeded, 0 unchanged, 0 failed."),
@@ -201,14 +201,14 @@ def test_a_dry_run_leaves_no_tenant(host: Flask) -> None:
         ("delete", {"external_id": "x"}, "1 row: 1 succeeded, 0 unchanged, 0 failed."),
     ],
 )
-def test_import_runs_the_given_operation(host: Flask, operation: str, row: dict[str, Any], said: str) -> None:
+def test_import_runs_the_given_operation(host: Flask, operation: str, row: dict[str, Any], message: str) -> None:
     run_import(host, "-", "--format", "ndjson", input=ndjson(make_row(1, external_id="x")))
     result = run_import(host, "-", "--format", "ndjson", "--operation", operation, input=ndjson(row))
-    assert (result.status, result.out.splitlines()[0]) == (0, said)
+    assert (result.status, result.out.splitlines()[0]) == (0, message)
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("a.csv", b'client_name,email\nA,a@x.example\nB,"b', "A quote is not closed, on line 3."),
         ("a.csv", b"email,email\n", 'The header names the column "email" twice, on line 1.'),
@@ -223,11 +223,11 @@ def test_import_runs_the_given_operation(host: Flask, operation: str, row: dict[
         "open-quote", "column-twice", "open-array", "no-array", "gzip-cut", "no-gzip", "too-many-rows", "too-many-bytes"
     ],
 )  # fmt: skip
-def test_a_broken_upload_leaves_nothing(make: Make, tmp_path: Path, name: str, data: bytes, said: str) -> None:
+def test_a_broken_upload_leaves_nothing(make: Make, tmp_path: Path, name: str, data: bytes, message: str) -> None:
     app = make(PROVISIONING_BULK_MAX_ROWS=3, PROVISIONING_BULK_MAX_BYTES=1024)
     file = tmp_path / name
     file.write_bytes(data)
-    assert run_import(app, file) == CommandResult(2, "", f"Error: {file}: {said} Nothing was saved.\n")
+    assert run_import(app, file) == CommandResult(2, "", f"Error: {file}: {message} Nothing was saved.\n")
     assert is_empty(app)
 
 
@@ -240,7 +240,7 @@ def test_an_atomic_upload_has_a_limit_of_its_own(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["import"], "Name a FILE and its --partner, or a job with --resume."),
         (["import", "-"], "Name a FILE and its --partner, or a job with --resume."),
@@ -257,11 +257,11 @@ def test_an_atomic_upload_has_a_limit_of_its_own(make: Make) -> None:
         (["export", "--partner", "acme", "--metadata-key", "a"], "--metadata-key goes with --format csv."),
     ],
 )  # fmt: skip
-def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], message: str) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/usage.sqlite3")
     result = run_command(app, "tenants", *arguments)
     assert (result.status, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_duplicate_email_names_the_holder(host: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["create", "--email", "a@example.com"], "Missing option '--partner'."),
         (["create", "--partner", "a", "--metadata", "k"], "'--metadata': 'k' is not of the form KEY=VALUE."),
@@ -179,11 +179,11 @@ def test_duplicate_email_names_the_holder(host: Flask) -> None:
         (["upsert"], "No such command 'upsert'"),
     ],
 )  # fmt: skip
-def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], message: str) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/usage.sqlite3")
     done = tenants(app, *arguments)
     assert (done.status, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
 
 
 def test_list_shows_tenants_of_all_partners(host: Flask) -> None:
@@ -277,11 +277,11 @@ def test_invalid_filter_is_reported(host: Flask) -> None:
 def test_absent_tenant_is_reported(host: Flask, wanted: list[str]) -> None:
     create_tenant(host)
     advice = "Check the id, and --partner if you gave it: `tenants list` shows the tenants."
-    nobody = CommandResult(1, "", f"Error: Tenant not found.\n{advice}\n")
+    not_found = CommandResult(1, "", f"Error: Tenant not found.\n{advice}\n")
     for command in ("show", "suspend", "reactivate", "delete", "restore"):
-        assert tenants(host, command, *wanted) == nobody
-    assert tenants(host, "update", *wanted, "--plan", "x") == nobody
-    assert tenants(host, "delete", *wanted, "--purge", "--yes") == nobody
+        assert tenants(host, command, *wanted) == not_found
+    assert tenants(host, "update", *wanted, "--plan", "x") == not_found
+    assert tenants(host, "delete", *wanted, "--purge", "--yes") == not_found
 
 
 def test_update_changes_named_fields_and_clears_unset_ones(host: Flask) -> None:

@@ -61,7 +61,7 @@ def refuse(tenant, principal):
 
 
 @pytest.fixture
-def tested(tmp_path: Path) -> Path:
+def tested_host(tmp_path: Path) -> Path:
     """A host with tests of its own, whose conftest.py says what the suite must know."""
     write_host(tmp_path, registered=CHOOSY)
     tests = tmp_path / "tests"
@@ -84,22 +84,24 @@ def test_run_without_the_option_loads_no_suite(tmp_path: Path) -> None:
     assert "conformance" not in run.output
 
 
-def test_run_without_a_path_runs_only_the_suite_with_the_hosts_conftest(tested: Path) -> None:
-    run = run_suite(tested, *ESSENTIALS)
+def test_run_without_a_path_runs_only_the_suite_with_the_hosts_conftest(tested_host: Path) -> None:
+    run = run_suite(tested_host, *ESSENTIALS)
     assert_suite_passes(run, 12)
     assert "test_own" not in run.output
 
 
-def test_the_suite_comes_after_the_tests_that_are_asked_for(tested: Path) -> None:
-    run = run_suite(tested, "tests", "-vv", "-k", "test_own or test_mounting")
+def test_the_suite_comes_after_the_tests_that_are_asked_for(tested_host: Path) -> None:
+    run = run_suite(tested_host, "tests", "-vv", "-k", "test_own or test_mounting")
     assert_suite_passes(run, 3)
     assert [name for _, name in list_passed(run.output)] == ["test_own", *list_tests("test_mounting")]
 
 
 @pytest.mark.parametrize("app", [None, pytest.param("host:create_app", marks=pytest.mark.slow)])
-def test_the_suite_can_stand_in_a_module_of_the_hosts_and_is_there_once(tested: Path, app: str | None) -> None:
-    (tested / "tests/test_contract.py").write_text("from flask_tenant_provisioning.testing.suite import *\n")
-    run = run_suite(tested, "tests", "-vv", "-k", "test_own or api_is_mounted or test_a_tenant_is_created", app=app)
+def test_the_suite_can_stand_in_a_module_of_the_hosts_and_is_there_once(tested_host: Path, app: str | None) -> None:
+    (tested_host / "tests/test_contract.py").write_text("from flask_tenant_provisioning.testing.suite import *\n")
+    run = run_suite(
+        tested_host, "tests", "-vv", "-k", "test_own or api_is_mounted or test_a_tenant_is_created", app=app
+    )
     assert run.status == 0, run
     assert sorted(list_passed(run.output)) == [
         ("tests/test_contract.py", "test_a_tenant_is_created"),

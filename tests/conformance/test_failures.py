@@ -190,7 +190,7 @@ def test_host_that_reads_uploads_fails_with_the_response(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"PROVISIONING_LICENSE": "nonsense"}, "Nothing is mounted: "),
         pytest.param(
@@ -201,13 +201,13 @@ def test_host_that_reads_uploads_fails_with_the_response(tmp_path: Path) -> None
     ],
     ids=["no licence", "community"],
 )
-def test_unmounted_api_fails_one_test_with_the_reason(tmp_path: Path, config: dict[str, Any], said: str) -> None:
+def test_unmounted_api_fails_one_test_with_the_reason(tmp_path: Path, config: dict[str, Any], message: str) -> None:
     write_host(tmp_path)
     run = run_suite(tmp_path, config=config)
     assert (run.status, run.counts[:2]) == (1, (0, 1)), run
     assert run.failed == {"test_the_api_is_mounted"}
     assert run.left_out == {"there is no API to test: test_the_api_is_mounted says why"}
-    assert said in run.output
+    assert message in run.output
 
 
 @slow
@@ -263,7 +263,7 @@ def broken(tmp_path: Path) -> Callable[[str], SuiteRun]:
 
 
 @pytest.mark.parametrize(
-    ("app", "said"),
+    ("app", "message"),
     [
         ("nothing:create_app", "--provisioning-app=nothing:create_app names no app: Could not import 'nothing'."),
         pytest.param("host:no_app", "--provisioning-app=host:no_app names no app: ", marks=slow),
@@ -271,10 +271,10 @@ def broken(tmp_path: Path) -> Callable[[str], SuiteRun]:
     ],
 )
 def test_an_app_that_cannot_be_made_ends_the_run_at_once(
-    broken: Callable[[str], SuiteRun], app: str, said: str
+    broken: Callable[[str], SuiteRun], app: str, message: str
 ) -> None:
     run = broken(app)
     assert run.status == 1, run
-    assert said in run.output
+    assert message in run.output
     assert run.output.count("\nERROR ") == 1
     assert "there is no app to test" in run.output

@@ -146,8 +146,8 @@ def test_the_host_with_celery_runs_its_step_in_its_own_celery_app(
     monkeypatch.setenv("FLASK_CELERY__task_always_eager", "true")
     app = make_app(find_snippet("celery_host.py"))
     tenant = provision(app, sign_token(app))
-    said = f"welcome, Example Corp {tenant.get_json()['tenant']}:provisioning:welcome:1\n"
-    assert capsys.readouterr().out == said
+    expected = f"welcome, Example Corp {tenant.get_json()['tenant']}:provisioning:welcome:1\n"
+    assert capsys.readouterr().out == expected
     app.extensions["tenant_provisioning"]["provisioning"].engine.stop(10)
     app.extensions["celery"].close()
 

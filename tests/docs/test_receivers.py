@@ -90,12 +90,12 @@ class Receiver(NamedTuple):
             with (folder / file).open("a", encoding="utf-8") as out:
                 out.write(code)
 
-    def answers(self, folder: Path, told: list[Case]) -> list[str]:
+    def answers(self, folder: Path, all_cases: list[Case]) -> list[str]:
         """Return its verdict on each case; of several commands, the first ones build it."""
         if shutil.which(self.commands[0][0]) is None:
             pytest.skip(f"{self.commands[0][0]} is not installed")
         self.write(folder)
-        text = "".join(f"{case.line}\n" for case in told)
+        text = "".join(f"{case.line}\n" for case in all_cases)
         for command in self.commands:
             result = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
             assert result.returncode == 0, result.stderr
@@ -119,9 +119,11 @@ COMPILED = [
     ids=lambda receiver: receiver.language,
 )
 def test_receiver_accepts_genuine_webhooks_only(receiver: Receiver, tmp_path: Path) -> None:
-    told = [case for vector in VECTORS for case in cases(vector)]
-    said = receiver.answers(tmp_path, told)
-    assert [(case, word) for case, word in zip(told, said, strict=True) if (word == "genuine") != case.genuine] == []
+    all_cases = [case for vector in VECTORS for case in cases(vector)]
+    verdicts = receiver.answers(tmp_path, all_cases)
+    assert [
+        (case, word) for case, word in zip(all_cases, verdicts, strict=True) if (word == "genuine") != case.genuine
+    ] == []
 
 
 @pytest.fixture
@@ -136,8 +138,8 @@ def page() -> dict[str, Any]:
 
 @pytest.mark.parametrize("vector", [A, B], ids=str)
 def test_plain_python_receiver_accepts_genuine_webhooks_only(vector: Vector, page: dict[str, Any]) -> None:
-    told = cases(vector)
-    assert [case for case in told if page["is_genuine"](*case[:-1]) != case.genuine] == []
+    all_cases = cases(vector)
+    assert [case for case in all_cases if page["is_genuine"](*case[:-1]) != case.genuine] == []
 
 
 def test_the_receiver_in_flask_answers_204_or_says_why_not(

@@ -87,14 +87,14 @@ def _expand_runs(runs: list[Run]) -> list[Run]:
 
 def _run_and_report(run: Run) -> bool:
     """Do `run`, and print all of it at its end."""
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         with open_quickstart(run.database, run.role) as quickstart, tempfile.TemporaryDirectory() as folder:
-            passed, said = _fuzz(run, quickstart, Path(folder))
+            passed, output = _fuzz(run, quickstart, Path(folder))
     except (Failure, subprocess.TimeoutExpired) as error:
-        passed, said = False, str(error)
+        passed, output = False, str(error)
     verdict = "passed" if passed else "failed"
-    print(f"\n===== {run.database}, {run.role}: {verdict} ({time.monotonic() - begun:.0f} s)\n{said}", flush=True)
+    print(f"\n===== {run.database}, {run.role}: {verdict} ({time.monotonic() - start:.0f} s)\n{output}", flush=True)
     return passed
 
 

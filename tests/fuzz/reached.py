@@ -47,7 +47,7 @@ def list_missed(document: dict[str, Any], by_operation: dict[str, Answers], role
     return [
         f"{label}: {status} {kind}".rstrip()
         for label, status, kind in wanted
-        if not any(seen == status and kind in ("", told) for seen, told in by_operation.get(label, ()))
+        if not any(seen == status and kind in ("", media_type) for seen, media_type in by_operation.get(label, ()))
         and (role, label, status) not in OUT_OF_REACH
         and (label, status) not in UNLIKELY
     ]

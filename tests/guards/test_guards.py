@@ -140,7 +140,7 @@ SKIPPED = '{"dependencies": [{"name": "p", "skip_reason": "Dependency not found 
 
 
 @pytest.mark.parametrize(
-    ("script", "status", "said"),
+    ("script", "status", "message"),
     [
         (f"print('''{ADVISORY}'''); raise SystemExit(1)", 1, "p 1: CVE-1, mended in 2\n1 advisories about 1 packages"),
         ("print('{\"dependencies\": []}')", 0, "0 advisories about 0 packages"),
@@ -150,10 +150,10 @@ SKIPPED = '{"dependencies": [{"name": "p", "skip_reason": "Dependency not found 
     ids=["one", "none", "another index", "no network"],
 )
 def test_an_advisory_fails_and_a_missing_network_does_not(
-    capsys: pytest.CaptureFixture[str], script: str, status: int, said: str
+    capsys: pytest.CaptureFixture[str], script: str, status: int, message: str
 ) -> None:
     assert advisories.main("anywhere", [sys.executable, "-c", script]) == status
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -248,7 +248,7 @@ def test_a_sqlite_that_would_not_compare_texts_is_refused(
 
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII", "UTF8"])
-def encoded(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+def encoded_database(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """The URL of a PostgreSQL database with an encoding, and the encoding."""
     server, reason = postgresql.find_server()
     if server is None:
@@ -260,9 +260,9 @@ def encoded(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.postgresql
 def test_a_database_that_cannot_hold_each_name_is_refused(
-    mount: Mount, encoded: tuple[str, str], caplog: pytest.LogCaptureFixture
+    mount: Mount, encoded_database: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    url, encoding = encoded
+    url, encoding = encoded_database
     if encoding == "UTF8":
         require_whole_units(mount(url))
         return
@@ -386,8 +386,8 @@ def test_an_app_with_flask_sqlalchemy_is_warned_of_a_database_beside_it(
     TenantProvisioning().init_app(app)
     (record,) = [record for record in caplog.records if "Flask-SQLAlchemy" in record.getMessage()]
     assert (record.levelno, record.file) == (logging.WARNING, f"{tmp_path}/instance/provisioning.sqlite3")  # type: ignore[attr-defined]
-    told = run_command(app, "doctor").out
-    assert "a file of the API's own, not the database of the app's Flask-SQLAlchemy / call provisioning" in told
+    output = run_command(app, "doctor").out
+    assert "a file of the API's own, not the database of the app's Flask-SQLAlchemy / call provisioning" in output
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -418,13 +418,13 @@ def test_configured_url_beside_a_given_database_is_warned_of(tmp_path: Path, cap
 class Failure(Exception):
     """A driver's, with an SQLSTATE or none."""
 
-    def __init__(self, sqlstate: str | None, said: str = "") -> None:
-        super().__init__(said)
+    def __init__(self, sqlstate: str | None, state: str = "") -> None:
+        super().__init__(state)
         self.sqlstate = sqlstate
 
 
 @pytest.mark.parametrize(
-    ("state", "said", "expected"),
+    ("state", "message", "expected"),
     [
         ("25006", "", FailureKind.READ_ONLY),
         (None, "cannot execute INSERT in a read-only transaction", FailureKind.READ_ONLY),
@@ -445,9 +445,9 @@ class Failure(Exception):
     ],
 )
 def test_a_drivers_error_is_read_by_its_state_and_its_words(
-    state: str | None, said: str, expected: FailureKind
+    state: str | None, message: str, expected: FailureKind
 ) -> None:
-    assert classify_failure(Failure(state, said)) is expected
+    assert classify_failure(Failure(state, message)) is expected
 
 
 # What a server that forks would hand on

@@ -49,7 +49,7 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The log, from DEBUG upwards."""
     caplog.set_level(logging.DEBUG)
     return caplog
@@ -142,34 +142,34 @@ def test_without_a_database_tenants_are_kept_in_the_instance_folder(app: Flask) 
 
 
 def test_a_database_of_the_hosts_own_is_not_migrated_unasked(
-    app: Flask, url: str, said: pytest.LogCaptureFixture
+    app: Flask, url: str, log: pytest.LogCaptureFixture
 ) -> None:
     del app.config["PROVISIONING_AUTO_MIGRATE"]
     TenantProvisioning().init_app(app, url)
     partner = Caller(app)
-    said.clear()
+    log.clear()
     check_problem(partner("GET", "/tenants"), status=503, code="storage-unavailable")
-    assert "run `flask provisioning db upgrade`" in said.text
+    assert "run `flask provisioning db upgrade`" in log.text
     assert tables(get_engine(app)) == set()
 
 
 def test_flask_sqlalchemy_must_be_initialised_first(app: Flask, url: str) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db = SQLAlchemy()
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == "Call db.init_app(app) before provisioning.init_app(app, db), with SQLALCHEMY_DATABASE_URI set."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == "Call db.init_app(app) before provisioning.init_app(app, db), with SQLALCHEMY_DATABASE_URI set."
 
 
 @pytest.mark.parametrize("db", [5, b"sqlite://", ["sqlite://"], {"url": "sqlite://"}, Path("/x"), JWTManager()])
 def test_a_database_of_another_type_is_refused(app: Flask, db: Any) -> None:
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
 
 
 @pytest.mark.parametrize("db", [Flask, SQLAlchemy])
 def test_a_class_is_no_database(app: Flask, db: Any) -> None:
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not the class {db.__name__}."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not the class {db.__name__}."
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_a_class_is_no_database(app: Flask, db: Any) -> None:
 def test_unreachable_database_url_is_refused_with_a_message(
     app: Flask, db: str, options: dict[str, Any], expected: str
 ) -> None:
-    said = refusal(lambda: TenantProvisioning(database_options=options).init_app(app, db))
-    assert said.startswith(expected)
+    message = refusal(lambda: TenantProvisioning(database_options=options).init_app(app, db))
+    assert message.startswith(expected)
 
 
 @pytest.mark.parametrize("db", ["sqlite://", "sqlite:///:memory:", make_url("sqlite://")])
 def test_sqlite_in_memory_is_refused(app: Flask, db: Any) -> None:
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == "A SQLite database in memory belongs to one connection: name a file instead."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == "A SQLite database in memory belongs to one connection: name a file instead."
 
 
 def test_a_mount_that_failed_can_be_tried_again(app: Flask, url: str) -> None:
@@ -324,44 +324,44 @@ def test_the_blueprint_is_there_after_init_app_only(app: Flask, url: str) -> Non
 
 
 @pytest.fixture(params=["", "/shop", "/a/b"])
-def outside(request: pytest.FixtureRequest) -> str:
+def script_name(request: pytest.FixtureRequest) -> str:
     """The path that a server puts before every path of the app (``SCRIPT_NAME``)."""
     return str(request.param)
 
 
 @pytest.fixture(params=["/api/provisioning", "/a/b/c"])
-def base(request: pytest.FixtureRequest, app: Flask, url: str, outside: str) -> str:
+def base(request: pytest.FixtureRequest, app: Flask, url: str, script_name: str) -> str:
     """The path of a mount as a caller sees it."""
     TenantProvisioning(url_prefix=request.param).init_app(app, url)
-    return f"{outside}{request.param}"
+    return f"{script_name}{request.param}"
 
 
-def request_behind(app: Flask, outside: str, method: str, path: str, **options: Any) -> TestResponse:
+def request_behind(app: Flask, script_name: str, method: str, path: str, **options: Any) -> TestResponse:
     """Return the response to a partner from a server that strips `outside` from `path`."""
-    inner = path.removeprefix(outside)
-    return call_url(Caller(app, "acme"), method, inner, environ_overrides={"SCRIPT_NAME": outside}, **options)
+    inner = path.removeprefix(script_name)
+    return call_url(Caller(app, "acme"), method, inner, environ_overrides={"SCRIPT_NAME": script_name}, **options)
 
 
-def test_location_leads_to_the_tenant(app: Flask, outside: str, base: str) -> None:
-    created = request_behind(app, outside, "POST", f"{base}/tenants", json=EXAMPLE)
+def test_location_leads_to_the_tenant(app: Flask, script_name: str, base: str) -> None:
+    created = request_behind(app, script_name, "POST", f"{base}/tenants", json=EXAMPLE)
     assert created.headers["Location"] == f"{base}/tenants/{created.get_json()['tenant']}"
-    assert request_behind(app, outside, "GET", created.headers["Location"]).get_json() == created.get_json()
+    assert request_behind(app, script_name, "GET", created.headers["Location"]).get_json() == created.get_json()
 
 
-def test_link_leads_to_the_next_page(app: Flask, outside: str, base: str) -> None:
+def test_link_leads_to_the_next_page(app: Flask, script_name: str, base: str) -> None:
     emails = ["a@example.com", "b@example.com"]
     for email in emails:
-        request_behind(app, outside, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
-    first = request_behind(app, outside, "GET", f"{base}/tenants?limit=1&sort=created_at")
+        request_behind(app, script_name, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
+    first = request_behind(app, script_name, "GET", f"{base}/tenants?limit=1&sort=created_at")
     match = re.fullmatch(r'<(.*)>; rel="next"', first.headers["Link"])
     assert match is not None
     assert match[1].startswith(f"{base}/tenants?")
-    second = request_behind(app, outside, "GET", match[1])
+    second = request_behind(app, script_name, "GET", match[1])
     assert [page.get_json()["items"][0]["email"] for page in (first, second)] == emails
 
 
-def test_a_problem_names_its_type_and_instance_as_the_caller_sees_them(app: Flask, outside: str, base: str) -> None:
-    document = check_problem(request_behind(app, outside, "GET", f"{base}/nowhere"))
+def test_a_problem_names_its_type_and_instance_as_the_caller_sees_them(app: Flask, script_name: str, base: str) -> None:
+    document = check_problem(request_behind(app, script_name, "GET", f"{base}/nowhere"))
     assert (document["type"], document["instance"]) == (f"{base}/problems/not-found", f"{base}/nowhere")
 
 
@@ -482,7 +482,7 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def unlicensed(app: Flask, case: str) -> Flask:
+def unlicensed_app(app: Flask, case: str) -> Flask:
     """A host that may not mount, and has neither a JWT key nor a database."""
     del app.config["JWT_SECRET_KEY"]
     app.config.update({f"PROVISIONING_{name}": value for name, value in NO_LICENSE[case][0].items()})
@@ -490,35 +490,35 @@ def unlicensed(app: Flask, case: str) -> Flask:
     return app
 
 
-def test_without_a_licence_the_host_starts(unlicensed: Flask) -> None:
-    TenantProvisioning().init_app(unlicensed)
-    client = unlicensed.test_client()
+def test_without_a_licence_the_host_starts(unlicensed_app: Flask) -> None:
+    TenantProvisioning().init_app(unlicensed_app)
+    client = unlicensed_app.test_client()
     assert client.get("/").text == "the host's own page"
     assert client.get(f"{PREFIX}/tenants").content_type == "text/html; charset=utf-8"
 
 
-def test_without_a_licence_nothing_is_mounted(unlicensed: Flask) -> None:
+def test_without_a_licence_nothing_is_mounted(unlicensed_app: Flask) -> None:
     def state(app: Flask) -> tuple[Any, ...]:
         return list(app.url_map.iter_rules()), dict(app.config), dict(app.error_handler_spec), dict(app.blueprints)
 
-    before = state(unlicensed)
-    TenantProvisioning().init_app(unlicensed)
-    assert state(unlicensed) == before
-    assert set(unlicensed.extensions) == {"tenant_provisioning"}
+    before = state(unlicensed_app)
+    TenantProvisioning().init_app(unlicensed_app)
+    assert state(unlicensed_app) == before
+    assert set(unlicensed_app.extensions) == {"tenant_provisioning"}
 
 
-def test_without_a_licence_no_database_is_made(unlicensed: Flask) -> None:
-    TenantProvisioning().init_app(unlicensed)
-    assert not os.path.exists(unlicensed.instance_path)
+def test_without_a_licence_no_database_is_made(unlicensed_app: Flask) -> None:
+    TenantProvisioning().init_app(unlicensed_app)
+    assert not os.path.exists(unlicensed_app.instance_path)
 
 
 def test_missing_licence_logs_one_line_with_cause_and_fix(
-    unlicensed: Flask, case: str, said: pytest.LogCaptureFixture
+    unlicensed_app: Flask, case: str, log: pytest.LogCaptureFixture
 ) -> None:
-    TenantProvisioning().init_app(unlicensed)
+    TenantProvisioning().init_app(unlicensed_app)
     level = logging.INFO if case == "community" else logging.WARNING
     line = f"the provisioning API is not mounted: {NO_LICENSE[case][1]}"
-    assert said.record_tuples == [("flask_tenant_provisioning.extension", level, line)]
+    assert log.record_tuples == [("flask_tenant_provisioning.extension", level, line)]
 
 
 def test_a_licence_that_has_expired_mounts_still(app: Flask, url: str) -> None:
@@ -562,8 +562,8 @@ def test_a_key_pair_will_do(app: Flask, url: str) -> None:
 def test_missing_cursor_secret_raises_with_the_fix(app: Flask, url: str) -> None:
     JWTManager(app)
     app.config.update(SECRET_KEY=None, JWT_SECRET_KEY=None)
-    said = refusal(lambda: TenantProvisioning().init_app(app, url))
-    assert said == "Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists."
+    message = refusal(lambda: TenantProvisioning().init_app(app, url))
+    assert message == "Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists."
 
 
 @pytest.mark.blueprint("an isolated mount makes none in the host")
@@ -656,17 +656,17 @@ def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations:
     return document
 
 
-def packages(started: dict[str, Any]) -> set[str]:
+def packages(start_report: dict[str, Any]) -> set[str]:
     """Return the packages from which a start loaded a module."""
-    return {name.partition(".")[0] for name in started["came"]}
+    return {name.partition(".")[0] for name in start_report["came"]}
 
 
-def own_modules(started: dict[str, Any]) -> list[str]:
-    return [name for name in started["came"] if name.partition(".")[0] == "flask_tenant_provisioning"]
+def own_modules(start_report: dict[str, Any]) -> list[str]:
+    return [name for name in start_report["came"] if name.partition(".")[0] == "flask_tenant_provisioning"]
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def start_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A start with a licence."""
     loaded = start(tmp_path_factory.mktemp("start"), make_config(), SERVING)
     assert loaded["mounted"] == ["provisioning"]
@@ -676,17 +676,17 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "heavy", ["alembic", "apispec", "celery", "dns", "flask_sqlalchemy", "flask_wtf", "mako", "phonenumbers", "psycopg"]
 )
-def test_a_start_does_not_load(started: dict[str, Any], heavy: str) -> None:
-    assert heavy not in packages(started)
+def test_a_start_does_not_load(start_report: dict[str, Any], heavy: str) -> None:
+    assert heavy not in packages(start_report)
 
 
-def test_start_loads_no_unneeded_modules(started: dict[str, Any]) -> None:
-    rooms = {".".join(name.split(".")[1:3]) for name in own_modules(started)}
+def test_start_loads_no_unneeded_modules(start_report: dict[str, Any]) -> None:
+    rooms = {".".join(name.split(".")[1:3]) for name in own_modules(start_report)}
     assert not {"cli", "engine", "workers.celery", "workers.tasks", "openapi.document", "openapi.examples"} & rooms
 
 
-def test_a_start_takes_no_seconds(started: dict[str, Any]) -> None:
-    assert started["took"] < 2
+def test_a_start_takes_no_seconds(start_report: dict[str, Any]) -> None:
+    assert start_report["took"] < 2
 
 
 UNLICENSED = {

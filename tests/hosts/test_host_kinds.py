@@ -149,7 +149,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(suite: Suite) -> Mapping[str, Outcome]:
+def plain_outcomes(suite: Suite) -> Mapping[str, Outcome]:
     """The results of the suite on a host without interference."""
     done, outcomes = suite("request_ids", "isolated")
     assert_suite_passes(done, 100)
@@ -162,10 +162,10 @@ def test_the_suite_for_hosts_holds_isolated(suite: Suite, name: str) -> None:
 
 
 def test_host_suite_failures_as_blueprint_match_the_doctor_report(
-    suite: Suite, undisturbed: Mapping[str, Outcome], name: str
+    suite: Suite, plain_outcomes: Mapping[str, Outcome], name: str
 ) -> None:
     done, outcomes = suite(name, "blueprint")
-    expected = expect_failures(undisturbed, harmful(load_kind(name)))
+    expected = expect_failures(plain_outcomes, harmful(load_kind(name)))
     assert list_failed(outcomes) == expected, done
     assert (done.status, done.counts[1]) == (1 if expected else 0, len(expected)), done
 

@@ -632,8 +632,8 @@ def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> N
 def test_the_exemption_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.wiring"):
         mount(build(), url)
-    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.wiring"]
-    assert said == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.wiring"]
+    assert messages == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
 
 
 def test_each_mount_is_exempt(url: str) -> None:
@@ -807,16 +807,16 @@ def test_hooks_see_our_endpoints(url: str) -> None:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """The log from INFO upwards."""
     with caplog.at_level(logging.INFO):
         yield caplog
 
 
-def test_a_quiet_day_leaves_no_line_in_the_log(url: str, said: pytest.LogCaptureFixture) -> None:
+def test_a_quiet_day_leaves_no_line_in_the_log(url: str, log: pytest.LogCaptureFixture) -> None:
     partner = Caller(mount(plain_host(), url))
-    said.clear()
+    log.clear()
     partner.create()
     partner("GET", "/tenants")
     partner("GET", "/nowhere")
-    assert said.messages == []
+    assert log.messages == []

@@ -39,12 +39,12 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
 # What of the host's runs
 
 
-def wild(app: Flask, told: list[str]) -> None:
+def wild(app: Flask, calls: list[str]) -> None:
     """Give a host one of each thing that comes before or after a request, and that answers it."""
 
     def make_speaker(what: str, response: Any = None) -> Callable[..., Any]:
         def say(*arguments: Any) -> Any:
-            told.append(what)
+            calls.append(what)
             return arguments[0] if what == "after_request" else response
 
         return say
@@ -64,27 +64,27 @@ def wild(app: Flask, told: list[str]) -> None:
 
 
 def test_host_hooks_do_not_run_for_the_api(host: IsolatedHost) -> None:
-    told: list[str] = []
-    wild(host.app, told)
+    calls: list[str] = []
+    wild(host.app, calls)
     partner = host.open()
-    told.clear()
+    calls.clear()
     tenant = partner.create()["tenant"]
     assert partner("GET", f"/tenants/{tenant}").status_code == 200
     check_problem(partner("GET", "/nowhere"), status=404)
     check_problem(partner("DELETE", "/tenants"), status=405)
     check_problem(partner("POST", "/tenants", data=b"{", content_type="application/json"), status=400)
-    assert told == []
+    assert calls == []
 
 
 def test_host_hooks_run_for_host_requests(host: IsolatedHost) -> None:
-    told: list[str] = []
-    wild(host.app, told)
+    calls: list[str] = []
+    wild(host.app, calls)
     host.open()
-    told.clear()
+    calls.clear()
     response = host.app.test_client().get("/anything")
     assert response.headers["Location"] == "/elsewhere"
     around = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
-    assert told == ["url_value_preprocessor", *around]
+    assert calls == ["url_value_preprocessor", *around]
 
 
 def test_a_wall_that_comes_later_lets_partners_pass(host: IsolatedHost) -> None:
@@ -189,14 +189,14 @@ def test_a_url_of_the_hosts_is_built_with_its_defaults_and_its_scheme(host: Isol
 
 
 def test_host_teardown_closes_a_hooks_connection(host: IsolatedHost) -> None:
-    told: list[Any] = []
-    host.app.teardown_appcontext(lambda _error: told.append(("closed", g.pop("connection", None))))
+    calls: list[Any] = []
+    host.app.teardown_appcontext(lambda _error: calls.append(("closed", g.pop("connection", None))))
     host.provisioning.hook("tenant.create")(lambda: setattr(g, "connection", "the host's"))
     partner = host.open()
-    told.clear()
+    calls.clear()
     partner.create()
     partner("GET", "/tenants")
-    assert told == [("closed", "the host's")]
+    assert calls == [("closed", "the host's")]
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])

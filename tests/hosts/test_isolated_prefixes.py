@@ -176,7 +176,7 @@ class UpperCaseConverter(BaseConverter):
 
 
 @pytest.fixture
-def shared(host: IsolatedHost) -> Caller:
+def shared_prefix_host(host: IsolatedHost) -> Caller:
     """A host with routes of its own below the prefix, and a catch-all for everything."""
     app = host.app
     app.url_map.converters["shouting"] = UpperCaseConverter
@@ -202,26 +202,31 @@ def shared(host: IsolatedHost) -> Caller:
         ("POST", "/report/7", 405, None),
     ],
 )
-def test_a_route_of_the_hosts_keeps_its_answer(shared: Caller, method: str, path: str, status: int, text: Any) -> None:
-    response = shared(method, path)
+def test_a_route_of_the_hosts_keeps_its_answer(
+    shared_prefix_host: Caller, method: str, path: str, status: int, text: Any
+) -> None:
+    response = shared_prefix_host(method, path)
     assert (response.status_code, response.mimetype) == (status, "text/html")
     assert text is None or response.text == text
 
 
 @pytest.mark.parametrize("path", ["/report/seven", "/shout/soft", "/nowhere", "", "/"])
-def test_paths_without_a_host_route_go_to_the_api(shared: Caller, path: str) -> None:
-    check_problem(shared("GET", path), status=404, code="not-found")
+def test_paths_without_a_host_route_go_to_the_api(shared_prefix_host: Caller, path: str) -> None:
+    check_problem(shared_prefix_host("GET", path), status=404, code="not-found")
 
 
-def test_a_path_of_both_is_the_apis(shared: Caller) -> None:
-    assert shared("GET", "/health").mimetype == "application/json"
-    assert shared("GET", "/tenants").get_json() == {"items": [], "next": None}
-    check_problem(shared("DELETE", "/tenants"), status=405, code="method-not-allowed")
-    assert shared("OPTIONS", "/tenants").status_code == 200
+def test_a_path_of_both_is_the_apis(shared_prefix_host: Caller) -> None:
+    assert shared_prefix_host("GET", "/health").mimetype == "application/json"
+    assert shared_prefix_host("GET", "/tenants").get_json() == {"items": [], "next": None}
+    check_problem(shared_prefix_host("DELETE", "/tenants"), status=405, code="method-not-allowed")
+    assert shared_prefix_host("OPTIONS", "/tenants").status_code == 200
 
 
-def test_everything_else_is_the_hosts(shared: Caller) -> None:
-    assert [shared.client.get(path).text for path in ("/api", f"{PREFIX}ish")] == ["page api", f"page {PREFIX[1:]}ish"]
+def test_everything_else_is_the_hosts(shared_prefix_host: Caller) -> None:
+    assert [shared_prefix_host.client.get(path).text for path in ("/api", f"{PREFIX}ish")] == [
+        "page api",
+        f"page {PREFIX[1:]}ish",
+    ]
 
 
 def test_a_host_that_matches_hosts_keeps_its_routes(database_url: str) -> None:

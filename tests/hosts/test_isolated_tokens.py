@@ -76,13 +76,13 @@ def test_a_manager_that_takes_the_place_of_another_is_asked(host: IsolatedHost) 
 
 
 def test_without_loaders_of_its_own_the_hosts_context_is_not_opened(host: IsolatedHost) -> None:
-    told: list[str] = []
+    calls: list[str] = []
     JWTManager(host.app)
-    host.app.teardown_appcontext(lambda _error: told.append("closed"))
+    host.app.teardown_appcontext(lambda _error: calls.append("closed"))
     partner = host.open()
-    told.clear()
+    calls.clear()
     assert partner("GET", "/tenants").status_code == 200
-    assert told == []
+    assert calls == []
 
 
 def test_a_key_that_the_host_changes_ends_the_trust(host: IsolatedHost) -> None:

@@ -62,11 +62,11 @@ def test_signed_link_opens_private_documents(opened: Open, name: str) -> None:
 
 def send(app: Flask, name: str) -> Callable[[str], None]:
     """Let every request to `app` come with a value in its WSGI environment: return what chooses it."""
-    inner, said = app.wsgi_app, {name: ""}
-    app.wsgi_app = lambda environ, start: inner({**environ, **said}, start)  # type: ignore[method-assign, assignment]
+    inner, sent_name = app.wsgi_app, {name: ""}
+    app.wsgi_app = lambda environ, start: inner({**environ, **sent_name}, start)  # type: ignore[method-assign, assignment]
 
     def choose(value: str) -> None:
-        said[name] = value.encode().decode("latin-1")
+        sent_name[name] = value.encode().decode("latin-1")
 
     return choose
 

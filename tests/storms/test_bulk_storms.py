@@ -86,11 +86,11 @@ def require_exact(bulk: Bulk, job: Job, count: int) -> None:
     created = {result.tenant for result in results if result.state == "succeeded"}
     with bulk.mount.storage.engine.connect() as connection:
         tenants, events = bulk.mount.storage.table("tenants").c, bulk.mount.storage.table("events").c
-        told = select(events.tenant_id).where(events.type == "tenant.created")
+        query = select(events.tenant_id).where(events.type == "tenant.created")
         there = [id for (id,) in connection.execute(select(tenants.id))]
         assert len(there) == len(created)
         assert set(there) == created
-        assert sorted(id for (id,) in connection.execute(told)) == sorted(filter(None, created))
+        assert sorted(id for (id,) in connection.execute(query)) == sorted(filter(None, created))
         ended = select(func.count()).where(events.type == "bulk_job.finished")
         assert connection.scalar(ended) == 1
     (counter,) = fetch_rows(bulk.app, "usage", partner_id=bulk.partner.partner)
@@ -105,11 +105,11 @@ def test_workers_that_are_killed_do_every_row_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     environment(database_url)
-    begun, count = time.monotonic(), ROWS[database]
+    start, count = time.monotonic(), ROWS[database]
     bulk, job = storm(count, WORKERS[database], tmp_path)
     require_exact(bulk, job, count)
     with capsys.disabled():
-        print(f"\n{database}: {count} rows, {KILLS} kills: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+        print(f"\n{database}: {count} rows, {KILLS} kills: {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def storm(
 
 
 def _weather(partner: Caller, engine: Engine, workers: Workers, part: Broker) -> Aftermath:
-    begun, lost, tenants = time.monotonic(), 0, []
+    start, lost, tenants = time.monotonic(), 0, []
     for number in range(KILLS):
         tenants += [partner.create()["tenant"] for _ in range(TENANTS // KILLS)]
         if number == KILLS // 2:
@@ -75,7 +75,7 @@ def _weather(partner: Caller, engine: Engine, workers: Workers, part: Broker) ->
     killed = time.monotonic()
     assert wait_for(lambda: _count(engine, "tenants WHERE status = 'active'") == TENANTS, LAST), workers.output()
     aftermath = _aftermath(engine, tenants, lost)
-    _report(part, aftermath, killed - begun, time.monotonic() - killed)
+    _report(part, aftermath, killed - start, time.monotonic() - killed)
     return aftermath
 
 

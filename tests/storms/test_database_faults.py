@@ -48,15 +48,15 @@ from tests.support.storms.wire import Wire
 
 
 @pytest.fixture(scope="module")
-def noting(app: Flask) -> Storage:
+def notes_storage(app: Flask) -> Storage:
     """The storage of the shared app, and in its database a table of the host."""
     return create_notes_table(app)
 
 
 @pytest.fixture
-def storage(noting: Storage) -> Storage:
+def storage(notes_storage: Storage) -> Storage:
     """The same; the table is empty."""
-    return empty_notes(noting)
+    return empty_notes(notes_storage)
 
 
 @pytest.fixture(scope="module")
@@ -164,19 +164,19 @@ def test_a_server_that_vanishes_is_given_up_in_seconds(make_pg_app: Callable[...
     "state",
     ["53100", "53200", "25006", "25P03", "57014", "57P01", "58030", "40003", "55P03", "40001", "42501", "XX000"],
 )
-def test_a_failure_of_the_database_is_no_failure_of_ours(failing: Flask, state: str) -> None:
+def test_a_failure_of_the_database_is_no_failure_of_ours(failing_app: Flask, state: str) -> None:
     """Disk full, memory full, read-only, ended, canceled, shut down, I/O, outcome unknown, locked, serialization,
     without a privilege, internal."""
     for headers in ({}, {"Idempotency-Key": "k"}):
         detail = {"25006": {"detail": READ_ONLY}, "42501": {"detail": "The database is not ready."}}.get(state, {})
         assert_storage_unavailable(
-            Caller(failing)("POST", "/tenants", json={**TENANT, "industry": state}, headers=headers), **detail
+            Caller(failing_app)("POST", "/tenants", json={**TENANT, "industry": state}, headers=headers), **detail
         )
-    assert (rows(failing, "tenants"), rows(failing, "events"), rows(failing, "idempotency")) == (0, 0, 0)
+    assert (rows(failing_app, "tenants"), rows(failing_app, "events"), rows(failing_app, "idempotency")) == (0, 0, 0)
 
 
 @pytest.fixture(scope="module")
-def failing(postgresql_url: str) -> Iterator[Flask]:
+def failing_app(postgresql_url: str) -> Iterator[Flask]:
     """An app whose database refuses each new tenant with the SQLSTATE that stands in its industry."""
     schema = postgresql.create_schema(make_url(postgresql_url))
     with open_apps(schema.render_as_string(hide_password=False)) as make, observe_database(schema) as ask:
@@ -278,10 +278,10 @@ def test_a_locked_file_is_waited_for_no_longer_than_patience_lasts(
     impatient = Storage(get_engine(app), create_notes_table(app).metadata, attempts=50, patience=0.2)
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(StorageUnavailable):
         impatient.transaction(note)
-    assert time.monotonic() - begun < 10, "each of 50 attempts waits for 0.3 seconds"
+    assert time.monotonic() - start < 10, "each of 50 attempts waits for 0.3 seconds"
     holder.close()
 
 

@@ -133,19 +133,19 @@ def test_undeclared_pooler_is_reported_by_log_and_doctor(
     assert "PROVISIONING_STATEMENT_TIMEOUT_SECONDS has no effect, since a pooler refuses it" in caplog.text
     partner.create()
     assert caplog.text.count(ADVICE) == 1
-    told = run_command(partner.app, "doctor").out
-    assert re.search(r"^warn  pooler +a pooler is used, and PROVISIONING_DATABASE_POOLER is not set / ", told, re.M)
+    output = run_command(partner.app, "doctor").out
+    assert re.search(r"^warn  pooler +a pooler is used, and PROVISIONING_DATABASE_POOLER is not set / ", output, re.M)
 
 
 def test_a_named_pooler_is_asked_whether_statements_end(mount: Mount, pooled: URL, database: URL) -> None:
-    told = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
-    assert re.search(r"^warn  pooler +transaction: statements have no timeout / ALTER ROLE", told, re.M)
+    output = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
+    assert re.search(r"^warn  pooler +transaction: statements have no timeout / ALTER ROLE", output, re.M)
     with observe_database(database) as ask:
         ask(f'ALTER DATABASE "{database.database}" SET statement_timeout = 10000')
         ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
             "AND pid <> pg_backend_pid()")  # fmt: skip
-    told = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
-    assert re.search(r"^ok    pooler +transaction$", told, re.M)
+    output = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
+    assert re.search(r"^ok    pooler +transaction$", output, re.M)
 
 
 def test_options_of_the_hosts_own_that_a_pooler_refuses_are_named_at_start(mount: Mount, pooled: URL) -> None:

@@ -38,7 +38,7 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
     workers: Workers, database: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = stepping_host.create_app()
-    partner, begun = Caller(app), time.monotonic()
+    partner, start = Caller(app), time.monotonic()
     unfinished = get_storage(app).table("tenants")
 
     def count_left() -> int:
@@ -51,9 +51,9 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
         tenants += [partner.create()["tenant"] for _ in range(TENANTS // 2 // KILLS)]
         time.sleep(random.uniform(0.2, 1.0) if kill else 3)
         workers.kill_one()
-    while count_left() and time.monotonic() - begun < PATIENCE:
+    while count_left() and time.monotonic() - start < PATIENCE:
         time.sleep(0.2)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
 
     books = fetch_all_rows(app)
     assert Counter(row["status"] for row in books["tenants"]) == {"active": TENANTS}
@@ -69,6 +69,6 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
     )
     with capsys.disabled():
         again = executions - TENANTS * 4
-        said = f"{TENANTS} tenants, {KILLS} kills, {executions} runs ({again} again), {seconds:.0f} s"
-        print(f"\n{database}: {said}", file=sys.stderr)
+        summary = f"{TENANTS} tenants, {KILLS} kills, {executions} runs ({again} again), {seconds:.0f} s"
+        print(f"\n{database}: {summary}", file=sys.stderr)
     get_storage(app).engine.dispose()

@@ -63,8 +63,8 @@ def _start_child(task: Any, url: str, config: dict[str, Any]) -> Iterator[tuple[
     process.start()
     theirs.close()
     try:
-        told = ours.recv()
-        yield MeasuredProcess(process.pid or 0), told
+        ready = ours.recv()
+        yield MeasuredProcess(process.pid or 0), ready
     finally:
         ours.close()
         process.join(30)

@@ -412,7 +412,7 @@ def test_keys_of_other_prefixes_are_not_read(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         (
             "PROVISIONING_URL_PREFX",
@@ -425,9 +425,9 @@ def test_keys_of_other_prefixes_are_not_read(caplog: pytest.LogCaptureFixture) -
         ("PROVISIONING_COLOUR", "flask-tenant-provisioning has no key PROVISIONING_COLOUR."),
     ],
 )
-def test_an_unknown_key_is_warned_of(key: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_key_is_warned_of(key: str, message: str, caplog: pytest.LogCaptureFixture) -> None:
     assert Config.read({key: SECRET}, {}) == read()
-    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, said)]
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, message)]
 
 
 def test_unknown_option_is_refused_with_a_suggestion() -> None:
@@ -461,7 +461,7 @@ def test_an_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: 
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("public_docs", "True", f"PROVISIONING_PUBLIC_DOCS must be {FLAG}, not 'True'."),
         ("install_id", "17", f"PROVISIONING_INSTALL_ID must be {NUMBER_AS_TEXT}, not 17."),
@@ -470,8 +470,8 @@ def test_an_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: 
     ],
 )
 def test_an_environment_variable_of_another_type_is_refused_with_advice(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
         from_environment(monkeypatch, **{name: text})
-    assert str(caught.value) == said
+    assert str(caught.value) == message

@@ -528,7 +528,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 @pytest.fixture
-def running(host: Host) -> Host:
+def running_host(host: Host) -> Host:
     host.source.load()
     host.look(2)
     host.take_log()
@@ -589,41 +589,41 @@ def test_without_a_licence_nothing_is_provisioned(host: Host) -> None:
         host.watch(license_file="/nowhere").require_provisioning()
 
 
-def test_each_state_is_logged_once_with_days_and_advice(running: Host) -> None:
+def test_each_state_is_logged_once_with_days_and_advice(running_host: Host) -> None:
     for day in range(120):
         for hour in (0, 12):
-            running.clock.now = NOW + 60 + day * DAY + hour * 3600
-            running.source.state()
+            running_host.clock.now = NOW + 60 + day * DAY + hour * 3600
+            running_host.source.state()
     who, end = "Licence lic-1 (Example Corp)", "2027-04-25T08:00:00Z"
     renew = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
     stop = "nothing can be provisioned; reading, suspending, deleting and exporting still work"
-    assert running.take_log() == [
+    assert running_host.take_log() == [
         ("WARNING", f"{who} expires in 29 days, at {end}. {renew}"),
         ("WARNING", f"{who} expired at {end}. Provisioning stops in 13 days, at 2027-05-09T08:00:00Z. {renew}"),
         ("ERROR", f"{who} expired at {end}, and its grace period ended 0 days ago: {stop}. {renew}"),
     ]
 
 
-def test_a_clock_set_back_is_not_announced_again(running: Host) -> None:
+def test_a_clock_set_back_is_not_announced_again(running_host: Host) -> None:
     for days in (80, 10, 80):
-        running.clock.now = NOW + days * DAY
-        running.source.state()
-    assert len(running.take_log()) == 1
+        running_host.clock.now = NOW + days * DAY
+        running_host.source.state()
+    assert len(running_host.take_log()) == 1
 
 
 @pytest.mark.parametrize(("days", "state"), [(1, "valid"), (80, "warn"), (100, "grace"), (113, "grace")])
-def test_up_to_the_end_of_the_grace_everything_works(running: Host, days: int, state: str) -> None:
-    running.clock.now = NOW + days * DAY
-    running.source.require_provisioning()
-    assert running.source.state() == state
+def test_up_to_the_end_of_the_grace_everything_works(running_host: Host, days: int, state: str) -> None:
+    running_host.clock.now = NOW + days * DAY
+    running_host.source.require_provisioning()
+    assert running_host.source.state() == state
 
 
-def test_after_the_grace_provisioning_is_refused_to_the_second(running: Host) -> None:
-    running.clock.now = NOW + 114 * DAY - 1
-    running.source.require_provisioning()
-    running.clock.now += 1
+def test_after_the_grace_provisioning_is_refused_to_the_second(running_host: Host) -> None:
+    running_host.clock.now = NOW + 114 * DAY - 1
+    running_host.source.require_provisioning()
+    running_host.clock.now += 1
     with pytest.raises(LicenseExpired, match="expired at 2027-04-25T08:00:00Z"):
-        running.source.require_provisioning()
+        running_host.source.require_provisioning()
 
 
 def test_an_expired_licence_is_still_loaded_after_a_restart(host: Host) -> None:
@@ -635,28 +635,28 @@ def test_an_expired_licence_is_still_loaded_after_a_restart(host: Host) -> None:
     assert [level for level, _ in host.take_log()] == ["ERROR"]
 
 
-def test_a_renewed_file_is_picked_up(running: Host) -> None:
-    running.clock.now = NOW + 120 * DAY
-    running.source.state()
-    running.take_log()
-    running.put(make_license(jti="lic-2", exp=NOW + 500 * DAY, max_tenants=200))
-    running.clock.now += 5
-    running.source.require_provisioning()
-    assert running.source.max_tenants == 200
-    assert running.source.generation == 2
-    assert running.take_log() == [
+def test_a_renewed_file_is_picked_up(running_host: Host) -> None:
+    running_host.clock.now = NOW + 120 * DAY
+    running_host.source.state()
+    running_host.take_log()
+    running_host.put(make_license(jti="lic-2", exp=NOW + 500 * DAY, max_tenants=200))
+    running_host.clock.now += 5
+    running_host.source.require_provisioning()
+    assert running_host.source.max_tenants == 200
+    assert running_host.source.generation == 2
+    assert running_host.take_log() == [
         ("INFO", "Licence lic-2 (Example Corp) is valid until 2028-05-29T08:00:00Z, 379 days.")
     ]
 
 
-def test_the_file_is_looked_at_no_sooner_than_configured(running: Host) -> None:
-    running.source = running.watch(license_reload_seconds=60)
-    running.source.load()
-    running.put(make_license(jti="lic-2"))
-    running.clock.now += 59.9
-    assert running.source.license == verify_license(make_license())
-    running.clock.now += 0.1
-    assert running.source.license == verify_license(make_license(jti="lic-2"))
+def test_the_file_is_looked_at_no_sooner_than_configured(running_host: Host) -> None:
+    running_host.source = running_host.watch(license_reload_seconds=60)
+    running_host.source.load()
+    running_host.put(make_license(jti="lic-2"))
+    running_host.clock.now += 59.9
+    assert running_host.source.license == verify_license(make_license())
+    running_host.clock.now += 0.1
+    assert running_host.source.license == verify_license(make_license(jti="lic-2"))
 
 
 def test_zero_seconds_disables_the_cache(host: Host) -> None:
@@ -666,10 +666,10 @@ def test_zero_seconds_disables_the_cache(host: Host) -> None:
     assert host.source.license == verify_license(make_license(jti="lic-2"))
 
 
-def test_clock_set_back_does_not_hide_a_new_file(running: Host) -> None:
-    running.clock.now -= 3600
-    running.put(make_license(jti="lic-2"))
-    assert running.source.license == verify_license(make_license(jti="lic-2"))
+def test_clock_set_back_does_not_hide_a_new_file(running_host: Host) -> None:
+    running_host.clock.now -= 3600
+    running_host.put(make_license(jti="lic-2"))
+    assert running_host.source.license == verify_license(make_license(jti="lic-2"))
 
 
 BAD = {
@@ -682,95 +682,95 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_a_bad_replacement_keeps_the_last_good_one_and_warns_once(running: Host, bad: bytes) -> None:
-    running.put(bad)
-    assert running.look(5) == verify_license(make_license())
-    assert running.source.generation == 1
-    ((level, message),) = running.take_log()
+def test_a_bad_replacement_keeps_the_last_good_one_and_warns_once(running_host: Host, bad: bytes) -> None:
+    running_host.put(bad)
+    assert running_host.look(5) == verify_license(make_license())
+    assert running_host.source.generation == 1
+    ((level, message),) = running_host.take_log()
     assert level == "WARNING"
     assert message.endswith("Licence lic-1 stays in force.")
 
 
-def test_a_removed_file_keeps_the_last_good_one_and_warns_once(running: Host) -> None:
-    running.path.unlink()
-    assert running.look(5) == verify_license(make_license())
-    ((level, message),) = running.take_log()
+def test_a_removed_file_keeps_the_last_good_one_and_warns_once(running_host: Host) -> None:
+    running_host.path.unlink()
+    assert running_host.look(5) == verify_license(make_license())
+    ((level, message),) = running_host.take_log()
     assert level == "WARNING"
     assert "No such file or directory" in message
 
 
-def test_an_unreadable_file_keeps_the_last_good_one_and_warns_once(running: Host) -> None:
-    running.path.unlink()
-    running.path.symlink_to(running.path)
-    assert running.look(5) == verify_license(make_license())
-    ((level, message),) = running.take_log()
+def test_an_unreadable_file_keeps_the_last_good_one_and_warns_once(running_host: Host) -> None:
+    running_host.path.unlink()
+    running_host.path.symlink_to(running_host.path)
+    assert running_host.look(5) == verify_license(make_license())
+    ((level, message),) = running_host.take_log()
     assert level == "WARNING"
     assert "cannot be read" in message
 
 
-def test_folder_as_licence_file_keeps_the_last_valid_licence(running: Host) -> None:
-    running.path.unlink()
-    running.path.mkdir()
-    assert running.look(5) == verify_license(make_license())
-    assert len(running.take_log()) == 1
+def test_folder_as_licence_file_keeps_the_last_valid_licence(running_host: Host) -> None:
+    running_host.path.unlink()
+    running_host.path.mkdir()
+    assert running_host.look(5) == verify_license(make_license())
+    assert len(running_host.take_log()) == 1
 
 
-def test_unreadable_file_is_read_after_permission_is_granted(running: Host) -> None:
-    running.put(make_license(jti="lic-2"))
-    running.path.chmod(0)
-    if os.access(running.path, os.R_OK):
+def test_unreadable_file_is_read_after_permission_is_granted(running_host: Host) -> None:
+    running_host.put(make_license(jti="lic-2"))
+    running_host.path.chmod(0)
+    if os.access(running_host.path, os.R_OK):
         pytest.skip("this user reads every file")
-    assert running.look(5) == verify_license(make_license())
-    assert len(running.take_log()) == 1
-    running.path.chmod(0o600)
-    assert running.look() == verify_license(make_license(jti="lic-2"))
+    assert running_host.look(5) == verify_license(make_license())
+    assert len(running_host.take_log()) == 1
+    running_host.path.chmod(0o600)
+    assert running_host.look() == verify_license(make_license(jti="lic-2"))
 
 
-def test_fifo_as_licence_file_does_not_block(running: Host) -> None:
-    running.path.unlink()
-    os.mkfifo(running.path)
-    assert running.look(5) == verify_license(make_license())
-    assert len(running.take_log()) == 1
+def test_fifo_as_licence_file_does_not_block(running_host: Host) -> None:
+    running_host.path.unlink()
+    os.mkfifo(running_host.path)
+    assert running_host.look(5) == verify_license(make_license())
+    assert len(running_host.take_log()) == 1
 
 
-def test_every_change_is_logged_once(running: Host) -> None:
+def test_every_change_is_logged_once(running_host: Host) -> None:
     for change in (b"noise", b"", make_license(aud="prod-9"), make_license(jti="lic-2"), b"noise"):
-        running.put(change)
-        running.look(3)
-    assert [level for level, _ in running.take_log()] == ["WARNING", "WARNING", "WARNING", "INFO", "WARNING"]
+        running_host.put(change)
+        running_host.look(3)
+    assert [level for level, _ in running_host.take_log()] == ["WARNING", "WARNING", "WARNING", "INFO", "WARNING"]
 
 
-def test_the_same_file_put_back_is_no_other_licence(running: Host) -> None:
-    running.put(b"noise")
-    running.look(2)
-    running.take_log()
-    running.put(make_license())
-    assert running.look(3) == verify_license(make_license())
-    assert running.source.generation == 1
-    assert running.take_log() == [("INFO", "The licence file is valid again; licence lic-1 stays in force.")]
+def test_the_same_file_put_back_is_no_other_licence(running_host: Host) -> None:
+    running_host.put(b"noise")
+    running_host.look(2)
+    running_host.take_log()
+    running_host.put(make_license())
+    assert running_host.look(3) == verify_license(make_license())
+    assert running_host.source.generation == 1
+    assert running_host.take_log() == [("INFO", "The licence file is valid again; licence lic-1 stays in force.")]
 
 
-def test_a_bad_file_replaced_by_a_renewed_one_is_picked_up(running: Host) -> None:
-    running.put(b"noise")
-    running.look(2)
-    running.put(make_license(jti="lic-2"))
-    assert running.look() == verify_license(make_license(jti="lic-2"))
-    assert running.source.generation == 2
+def test_a_bad_file_replaced_by_a_renewed_one_is_picked_up(running_host: Host) -> None:
+    running_host.put(b"noise")
+    running_host.look(2)
+    running_host.put(make_license(jti="lic-2"))
+    assert running_host.look() == verify_license(make_license(jti="lic-2"))
+    assert running_host.source.generation == 2
 
 
-def test_a_touched_file_is_no_other_licence(running: Host) -> None:
-    os.utime(running.path, ns=(1, 1))
-    running.look(3)
-    assert running.source.generation == 1
-    assert running.take_log() == []
+def test_a_touched_file_is_no_other_licence(running_host: Host) -> None:
+    os.utime(running_host.path, ns=(1, 1))
+    running_host.look(3)
+    assert running_host.source.generation == 1
+    assert running_host.take_log() == []
 
 
-def test_a_replacement_with_the_same_times_and_size_is_seen(running: Host) -> None:
-    before = running.path.stat()
-    running.put(make_license(jti="lic-2"))
-    os.utime(running.path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert running.path.stat().st_size == before.st_size
-    assert running.look() == verify_license(make_license(jti="lic-2"))
+def test_a_replacement_with_the_same_times_and_size_is_seen(running_host: Host) -> None:
+    before = running_host.path.stat()
+    running_host.put(make_license(jti="lic-2"))
+    os.utime(running_host.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert running_host.path.stat().st_size == before.st_size
+    assert running_host.look() == verify_license(make_license(jti="lic-2"))
 
 
 def test_a_file_rewritten_in_place_within_one_tick_is_seen(host: Host) -> None:
@@ -785,15 +785,15 @@ def test_a_file_rewritten_in_place_within_one_tick_is_seen(host: Host) -> None:
     assert host.path.stat().st_ino == inode
 
 
-def test_early_renewal_applies_from_its_start(running: Host) -> None:
+def test_early_renewal_applies_from_its_start(running_host: Host) -> None:
     begin = NOW + 100 * DAY
-    running.put(make_license(jti="lic-2", nbf=begin, exp=begin + 365 * DAY))
-    assert running.look(5) == verify_license(make_license())
-    assert len(running.take_log()) == 1
-    running.clock.now = begin
-    running.source.require_provisioning()
-    assert running.source.license is not None
-    assert running.source.license.id == "lic-2"
+    running_host.put(make_license(jti="lic-2", nbf=begin, exp=begin + 365 * DAY))
+    assert running_host.look(5) == verify_license(make_license())
+    assert len(running_host.take_log()) == 1
+    running_host.clock.now = begin
+    running_host.source.require_provisioning()
+    assert running_host.source.license is not None
+    assert running_host.source.license.id == "lic-2"
 
 
 def test_a_mount_without_a_licence_finds_one_later(host: Host) -> None:
@@ -804,17 +804,17 @@ def test_a_mount_without_a_licence_finds_one_later(host: Host) -> None:
     assert host.source.load().id == "lic-1"
 
 
-def test_loading_again_with_a_bad_file_returns_the_last_good_one(running: Host) -> None:
-    running.put(b"noise")
-    assert running.source.load() == verify_license(make_license())
+def test_loading_again_with_a_bad_file_returns_the_last_good_one(running_host: Host) -> None:
+    running_host.put(b"noise")
+    assert running_host.source.load() == verify_license(make_license())
 
 
-def test_licence_and_keys_are_not_logged(running: Host) -> None:
+def test_licence_and_keys_are_not_logged(running_host: Host) -> None:
     texts = [make_license(jti="lic-2"), sign_token(HEADER, CLAIMS, OTHER_KEY.sign), make_license(exp=NOW + DAY)]
     for text in texts:
-        running.put(text)
-        running.look(2)
-    log = "\n".join(message for _, message in running.take_log())
+        running_host.put(text)
+        running_host.look(2)
+    log = "\n".join(message for _, message in running_host.take_log())
     assert log
     for part in (*KEYS.values(), *(part for text in texts for part in text.decode().split("."))):
         assert part not in log
@@ -830,16 +830,16 @@ def restless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_threads_see_good_licences_alone_while_the_file_is_replaced(running: Host) -> None:
+def test_threads_see_good_licences_alone_while_the_file_is_replaced(running_host: Host) -> None:
     good = [verify_license(make_license()), verify_license(make_license(jti="lic-2", max_tenants=200))]
     stop, seen, failures = threading.Event(), set[License | None](), list[Exception]()
 
     def read() -> None:
         try:
             while not stop.is_set():
-                seen.add(running.source.license)
-                running.source.require_provisioning()
-                assert running.source.max_tenants in (100, 200)
+                seen.add(running_host.source.license)
+                running_host.source.require_provisioning()
+                assert running_host.source.max_tenants in (100, 200)
         except Exception as failure:
             failures.append(failure)
 
@@ -848,34 +848,34 @@ def test_threads_see_good_licences_alone_while_the_file_is_replaced(running: Hos
         thread.start()
     for _ in range(20):
         for text in (make_license(jti="lic-2", max_tenants=200), b"noise", make_license()):
-            running.put(text)
-            running.clock.now += 5
-            running.source.load()
+            running_host.put(text)
+            running_host.clock.now += 5
+            running_host.source.load()
     stop.set()
     for thread in threads:
         thread.join()
     assert failures == []
     assert seen == set(good)
-    assert running.source.license == good[0]
-    assert running.source.generation == 41
-    assert Counter(level for level, _ in running.take_log()) == {"INFO": 40, "WARNING": 20}
+    assert running_host.source.license == good[0]
+    assert running_host.source.generation == 41
+    assert Counter(level for level, _ in running_host.take_log()) == {"INFO": 40, "WARNING": 20}
 
 
-def test_threads_announce_a_state_once(running: Host) -> None:
+def test_threads_announce_a_state_once(running_host: Host) -> None:
     barrier = threading.Barrier(16)
-    running.clock.now = NOW + 80 * DAY
+    running_host.clock.now = NOW + 80 * DAY
 
     def read() -> None:
         barrier.wait()
         for _ in range(100):
-            running.source.require_provisioning()
+            running_host.source.require_provisioning()
 
     threads = [threading.Thread(target=read) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(running.take_log()) == 1
+    assert len(running_host.take_log()) == 1
 
 
 # The vendor's side

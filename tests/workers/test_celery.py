@@ -172,17 +172,17 @@ def test_a_message_of_another_shape_fails_and_harms_nothing(host: CeleryHost) ->
 
 def test_a_claim_is_kept_while_its_step_runs(make: Make, broker: Broker) -> None:
     host = make(broker, PROVISIONING_WORKER_LEASE_SECONDS=1)
-    begun, release = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     @host.provisioning.step("slow")
     def slow() -> None:
-        begun.set()
+        started.set()
         assert release.wait(30)
 
     partner = host.open()
     with host.run_worker():
         tenant = partner.create()
-        assert begun.wait(20)
+        assert started.wait(20)
         for _ in range(3):
             before = get_due_time(host)
             host.clock.now += 0.9

@@ -57,7 +57,7 @@ def make(lite_url: str) -> Iterator[Make]:
 
 
 @pytest.fixture
-def nowhere() -> Iterator[Absent]:
+def make_absent_broker() -> Iterator[Absent]:
     """Brokers that do not exist: the ports are closed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -67,9 +67,9 @@ def nowhere() -> Iterator[Absent]:
 
 
 @pytest.fixture
-def host(make: Make, nowhere: Absent) -> CeleryHost:
+def host(make: Make, make_absent_broker: Absent) -> CeleryHost:
     """A host whose broker is not there."""
-    return make(nowhere("redis"))
+    return make(make_absent_broker("redis"))
 
 
 @pytest.fixture
@@ -83,20 +83,20 @@ def silent() -> Iterator[Absent]:
 
 @KINDS
 def test_a_broker_that_is_not_there_fails_no_request(
-    make: Make, nowhere: Absent, kind: str, caplog: pytest.LogCaptureFixture
+    make: Make, make_absent_broker: Absent, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = make(nowhere(kind))
+    host = make(make_absent_broker(kind))
     host.step("one")
     partner = host.open()
-    begun = time.monotonic()
+    start = time.monotonic()
     tenants = [partner.create() for _ in range(3)]
 
-    assert time.monotonic() - begun < BROKER_TIMEOUT
+    assert time.monotonic() - start < BROKER_TIMEOUT
     assert {read_step_states(partner, tenant)["one"] for tenant in tenants} == {"waiting"}
-    said = [record for record in caplog.records if record.name.endswith("workers.celery")]
-    assert [record.levelno for record in said] == [logging.WARNING]
-    assert said[0].getMessage().startswith(SILENCED)
-    assert "Connection refused" in said[0].getMessage()
+    records = [record for record in caplog.records if record.name.endswith("workers.celery")]
+    assert [record.levelno for record in records] == [logging.WARNING]
+    assert records[0].getMessage().startswith(SILENCED)
+    assert "Connection refused" in records[0].getMessage()
 
 
 @KINDS
@@ -104,14 +104,14 @@ def test_silent_broker_delays_one_request_only(make: Make, silent: Absent, kind:
     host = make(silent(kind))
     host.step("one")
     partner = host.open()
-    begun = time.monotonic()
+    start = time.monotonic()
     partner.create()
     first = time.monotonic()
     for _ in range(5):
         partner.create()
     last = time.monotonic()
 
-    assert first - begun < 2 * BROKER_TIMEOUT
+    assert first - start < 2 * BROKER_TIMEOUT
     assert last - first < BROKER_TIMEOUT / 2
 
 
@@ -121,20 +121,20 @@ def test_silent_broker_delays_no_write(make: Make, silent: Absent, kind: str, ca
     partner = host.open()
     created = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
     assert created.status_code == 201, created.text
-    begun = time.monotonic()
+    start = time.monotonic()
     for _ in range(5):
         partner.create()
-    assert time.monotonic() - begun < BROKER_TIMEOUT / 2
+    assert time.monotonic() - start < BROKER_TIMEOUT / 2
     host.send_pending()
 
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("flask_tenant_provisioning")]
-    assert len(said) == 1
-    assert said[0].startswith(SILENCED)
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("flask_tenant_provisioning")]
+    assert len(messages) == 1
+    assert messages[0].startswith(SILENCED)
 
 
 @KINDS
 def test_a_broker_that_comes_back_is_used_again(
-    make: Make, nowhere: Absent, kind: str, caplog: pytest.LogCaptureFixture
+    make: Make, make_absent_broker: Absent, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with brokers.open_broker(kind) as part:
         host = make(part)
@@ -142,7 +142,7 @@ def test_a_broker_that_comes_back_is_used_again(
         caplog.set_level(logging.INFO)
         clock, keys = Clock(), [("acme", "0" * 32, "provisioning", "one")]
         engine = CeleryEngine(host.mount, monotonic=clock)
-        host.celery.conf.update(broker_url=nowhere(kind).url)
+        host.celery.conf.update(broker_url=make_absent_broker(kind).url)
         engine.wake(keys)
         host.celery.conf.update(broker_url=part.url)
         engine._pools.clear()
@@ -153,8 +153,8 @@ def test_a_broker_that_comes_back_is_used_again(
         engine.wake(keys)
 
         assert [body[0][1] for _, body in brokers.take_messages(part, 2)] == [[list(keys[0])]] * 2
-    said = [record.getMessage() for record in caplog.records if record.name.endswith("workers.celery")]
-    assert (len(said), said[-1]) == (2, "the Celery broker is available again")
+    messages = [record.getMessage() for record in caplog.records if record.name.endswith("workers.celery")]
+    assert (len(messages), messages[-1]) == (2, "the Celery broker is available again")
 
 
 @KINDS
@@ -181,8 +181,8 @@ def test_missing_celery_app_logs_the_expected_place(host: CeleryHost, caplog: py
     del host.app.extensions["celery"]
     partner.create()
 
-    said = SILENCED + "keep your Celery app in app.extensions['celery'], as Flask's documentation does"
-    assert said in caplog.messages
+    message = SILENCED + "keep your Celery app in app.extensions['celery'], as Flask's documentation does"
+    assert message in caplog.messages
 
 
 def test_task_without_an_application_context_fails_with_the_fix(host: CeleryHost) -> None:

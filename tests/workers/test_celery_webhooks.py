@@ -84,10 +84,10 @@ def test_last_write_of_a_burst_is_announced(host: CeleryHost, receiver: Receiver
 def test_a_burst_sends_few_messages(host: CeleryHost, receiver: Receiver) -> None:
     partner = host.open()
     endpoint(partner, receiver.url)
-    begun = time.monotonic()
+    start = time.monotonic()
     for _ in range(50):
         partner.create()
-    most = 2 + (time.monotonic() - begun) / NOTIFY_DELAY
+    most = 2 + (time.monotonic() - start) / NOTIFY_DELAY
     tasks = list_sent_tasks(host, 1)
 
     assert {*tasks} == {DELIVER}
@@ -201,31 +201,31 @@ class Told:
 
 
 def test_writes_during_an_announcement_are_announced() -> None:
-    told = Told()
-    notifier = Notifier(told, delay=0.01)
+    listener = Told()
+    notifier = Notifier(listener, delay=0.01)
     notifier.notify_events()
-    assert told.begun.acquire(timeout=20)
+    assert listener.begun.acquire(timeout=20)
     for _ in range(3):
         notifier.notify_events()
-    told.release.release()
-    assert told.begun.acquire(timeout=20)
-    told.release.release()
+    listener.release.release()
+    assert listener.begun.acquire(timeout=20)
+    listener.release.release()
     notifier.stop(20)
 
-    assert told.calls == 2
+    assert listener.calls == 2
 
 
 def test_a_herald_that_stops_waits_for_nothing() -> None:
-    told = Told()
-    notifier = Notifier(told, delay=3600)
-    told.release.release(2)
+    listener = Told()
+    notifier = Notifier(listener, delay=3600)
+    listener.release.release(2)
     notifier.notify_events()
-    assert told.begun.acquire(timeout=20)
+    assert listener.begun.acquire(timeout=20)
     notifier.notify_events()
-    begun = time.monotonic()
+    start = time.monotonic()
     notifier.stop(20)
 
-    assert (told.calls, time.monotonic() - begun < 10) == (2, True)
+    assert (listener.calls, time.monotonic() - start < 10) == (2, True)
 
 
 def test_notifier_survives_exceptions(caplog: pytest.LogCaptureFixture) -> None:

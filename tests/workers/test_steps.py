@@ -717,7 +717,7 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("register", "said"),
+    ("register", "message"),
     [
         (lambda p: p.step("a b")(lambda: None), "A step's name is"),
         (lambda p: p.step("a", phase="x")(lambda: None), "The phase of a step is"),
@@ -729,6 +729,6 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
         (lambda p: [p.step("a")(lambda: None) for _ in "ab"], "There is a provisioning step named 'a'"),
     ],
 )
-def test_a_step_that_cannot_be_is_refused_in_a_sentence(register: Callable[[Any], Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_step_that_cannot_be_is_refused_in_a_sentence(register: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         register(TenantProvisioning())

@@ -83,11 +83,11 @@ def test_the_worker_of_a_process_is_woken_at_once(host: StepHost) -> None:
     host.app.config["PROVISIONING_WORKER_POLL_SECONDS"] = 60
     partner = host.open()
     partner("GET", "/tenants")
-    begun = time.monotonic()
+    start = time.monotonic()
     tenant = partner.create()
     assert wait_for(lambda: read_tenant_status(partner, tenant) == "active")
 
-    assert time.monotonic() - begun < 50, "one look around is 60 seconds away"
+    assert time.monotonic() - start < 50, "one look around is 60 seconds away"
 
 
 def test_stopped_worker_finishes_its_current_step(host: StepHost) -> None:
@@ -143,9 +143,9 @@ def test_a_worker_process_ends_with_grace(tmp_path: Path, database_url: str, num
     process = start_worker(tmp_path, database_url, 0.5)
     assert wait_for((tmp_path / "begun").exists)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, output = process.communicate(timeout=30)
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     assert read_tenant_status(partner, tenant) == "active"
     host.close()
 
@@ -159,9 +159,9 @@ def test_work_beyond_the_grace_period_is_left_to_other_workers(tmp_path: Path, d
     process = start_worker(tmp_path, database_url, 60)
     assert wait_for((tmp_path / "begun").exists)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
+    _, output = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "1 steps were not finished. Another worker will run them again." in said
+    assert "1 steps were not finished. Another worker will run them again." in output
     host.work(120)
 
     assert read_tenant_status(partner, tenant) == "active"

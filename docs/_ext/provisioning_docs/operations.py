@@ -124,8 +124,8 @@ def _body(body: Object) -> str:
     kinds = list({shape(kind["schema"]): None for kind in content.values()})
     example = next((example for kind in content.values() for example in _examples(kind["schema"])), None)
     subject = "The body" if body.get("required") else "The body, which may be left out,"
-    said = f"{subject} is {' or '.join(kinds)}, as {codes(content)}."
-    return lines(said, as_json(example) if example is not None else "")
+    sentence = f"{subject} is {' or '.join(kinds)}, as {codes(content)}."
+    return lines(sentence, as_json(example) if example is not None else "")
 
 
 def _answers(operation: Object) -> str:

@@ -57,8 +57,8 @@ def _bounds(schema: Schema) -> list[str]:
 
 
 def _format_bounds(low: int | None, high: int | None, unit: str) -> str:
-    said = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}–{high}"
-    return f"{said} {unit}".strip()
+    bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}–{high}"
+    return f"{bounds} {unit}".strip()
 
 
 def _default(schema: Schema) -> list[str]:

@@ -106,9 +106,9 @@ def test_csv_has_every_row_with_its_result(provisioning_partner: Caller) -> None
     response = get_all_items(provisioning_partner, job, CSV)
     rows, expected = read_table(response), list_items(provisioning_partner, job)
     for row, item in zip(rows, expected, strict=True):
-        told = (row["external_id"], row["result.row"], row["result.state"], row["result.status"])
+        shown = (row["external_id"], row["result.row"], row["result.state"], row["result.status"])
         wanted = (item["external_id"], str(item["row"]), item["state"], str(item["status"]))
-        response.require(told == wanted, "show each row as it was sent, with its state and status")
+        response.require(shown == wanted, "show each row as it was sent, with its state and status")
         response.require(row["result.tenant"] == (item["tenant"] or ""), "name the tenant of each row")
     bad = rows[1]
     response.require(
@@ -157,11 +157,11 @@ def test_progress_stream_ends_with_the_finished_job(provisioning_partner: Caller
 
 
 def test_progress_events_show_the_current_job(provisioning_partner: Caller) -> None:
-    begun = read_job(upload(provisioning_partner, make_rows_with_error(provisioning_partner)), 202)
-    response = provisioning_partner("GET", get_job_path(begun, "/progress")).expect(200)
+    accepted = read_job(upload(provisioning_partner, make_rows_with_error(provisioning_partner)), 202)
+    response = provisioning_partner("GET", get_job_path(accepted, "/progress")).expect(200)
     for event in read_events(response):
         shown = json.loads(event["data"])
         require_job(response, shown)
         kind = "progress" if shown["finished_at"] is None else "finished"
-        response.require((event["event"], shown["job"]) == (kind, begun["job"]), f"call this event {kind}")
-    wait_for_job(provisioning_partner, begun)
+        response.require((event["event"], shown["job"]) == (kind, accepted["job"]), f"call this event {kind}")
+    wait_for_job(provisioning_partner, accepted)

@@ -38,15 +38,15 @@ def read_notification(response: ApiResponse) -> dict[str, Any]:
 
 def test_an_upload_is_a_job_that_comes_to_its_end(provisioning_partner: Caller) -> None:
     response = upload(provisioning_partner, make_rows(provisioning_partner))
-    begun = read_job(response, 202)
+    accepted = read_job(response, 202)
     response.require(int(response.header("Retry-After")) > 0, "say when to look again")
     response.require(
-        provisioning_partner.api.get_path(response.header("Location")) == get_job_path(begun), "say where the job is"
+        provisioning_partner.api.get_path(response.header("Location")) == get_job_path(accepted), "say where the job is"
     )
     expected = {"operation": "create", "mode": "partial", "validate_only": False, "total": 2}
-    response.require(begun | expected == begun, "show a job of two rows")
-    response.require(begun["partner"] == provisioning_partner.partner, "make it the caller's partner's")
-    job = wait_for_job(provisioning_partner, begun)
+    response.require(accepted | expected == accepted, "show a job of two rows")
+    response.require(accepted["partner"] == provisioning_partner.partner, "make it the caller's partner's")
+    job = wait_for_job(provisioning_partner, accepted)
     counts = {"state": "succeeded", "processed": 2, "succeeded": 2, "failed": 0, "unchanged": 0}
     response.require(job | counts == job and bool(job["started_at"]), "come to its end, with both rows done")
     response.require(len(provisioning_partner.list_tenants()) == 2, "create both tenants")
@@ -70,15 +70,15 @@ def test_ended_job_cannot_be_cancelled_or_resumed(provisioning_partner: Caller, 
 
 
 def test_cancelled_job_continues_after_resume(provisioning_partner: Caller) -> None:
-    begun = read_job(upload(provisioning_partner, make_rows(provisioning_partner)), 202)
-    response = provisioning_partner("POST", get_job_path(begun, "/cancel"))
+    accepted = read_job(upload(provisioning_partner, make_rows(provisioning_partner)), 202)
+    response = provisioning_partner("POST", get_job_path(accepted, "/cancel"))
     if response.status == 409:
         response.problem(409, "invalid-state")
         pytest.skip("a worker had ended the job before it was cancelled")
     response.require(read_job(response)["state"] == "cancelled", "cancel the job")
-    resumed = provisioning_partner("POST", get_job_path(begun, "/resume"), also=OPERATION_PERMISSIONS["create"])
+    resumed = provisioning_partner("POST", get_job_path(accepted, "/resume"), also=OPERATION_PERMISSIONS["create"])
     resumed.require(read_job(resumed, 202)["state"] in ("queued", "running"), "go on with the job")
-    job = wait_for_job(provisioning_partner, begun)
+    job = wait_for_job(provisioning_partner, accepted)
     resumed.require((job["state"], job["succeeded"]) == ("succeeded", 2), "do what is left of it")
 
 
@@ -112,10 +112,10 @@ def test_job_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     job = upload_and_wait(provisioning_partner, make_rows(provisioning_partner, 1))
-    theirs, nobodys = (
+    theirs, absent = (
         provisioning_stranger(route.method, route.rule.replace("<job_id>", id)) for id in (job["job"], NO_JOB)
     )
-    theirs.require(read_notification(theirs) == read_notification(nobodys), "answer as for an id that never was")
+    theirs.require(read_notification(theirs) == read_notification(absent), "answer as for an id that never was")
     theirs.require(
         read_job(provisioning_partner("GET", get_job_path(job))) == job, "leave the other partner's job as it was"
     )
@@ -132,10 +132,10 @@ def test_a_partner_may_name_no_partner_to_jobs(provisioning_partner: Caller) -> 
 def test_administrator_uploads_for_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
+    tenant, administrator = provisioning_partner.create(), provisioning_stranger.administrator()
     named_alone = {"partner": provisioning_partner.partner}
-    job = upload_and_wait(everybody, make_rows(provisioning_partner), **named_alone)
-    response = everybody("GET", f"{JOBS}?{urlencode(named_alone)}")
+    job = upload_and_wait(administrator, make_rows(provisioning_partner), **named_alone)
+    response = administrator("GET", f"{JOBS}?{urlencode(named_alone)}")
     response.require(response.document()["items"] == [job], "list this partner's job")
     response.require(job | named_alone == job, "do it for the partner that was named")
     names = [tenant["tenant"] for tenant in provisioning_partner.list_tenants()]

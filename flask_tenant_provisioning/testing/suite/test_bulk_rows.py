@@ -89,8 +89,8 @@ def test_row_changes_the_referenced_tenant(provisioning_partner: Caller, operati
     if operation == "delete":
         provisioning_partner.api.require_retention()
     by_id, by_name = provisioning_partner.create(), provisioning_partner.create(external_id="meant")
-    said, expected = EFFECTS[operation]
-    rows = [make_row(by_id, **said), {"external_id": "meant", **said}, {"external_id": "nobody", **said}]
+    fields, expected = EFFECTS[operation]
+    rows = [make_row(by_id, **fields), {"external_id": "meant", **fields}, {"external_id": "nobody", **fields}]
     job = upload_and_wait(provisioning_partner, rows, operation=operation)
     response = provisioning_partner("GET", get_job_path(job, "/items"))
     results = [(item["state"], item["status"], item["tenant"]) for item in list_items(provisioning_partner, job)]

@@ -60,9 +60,9 @@ def test_a_test_is_answered_with_its_delivery(provisioning_partner: Caller) -> N
     endpoint = create_subscription(provisioning_partner)
     response = provisioning_partner("POST", get_endpoint_path(endpoint, "/test"))
     sent = require_delivery(response)
-    begun = {"webhook": endpoint["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
+    expected = {"webhook": endpoint["webhook"], "partner": provisioning_partner.partner, "tenant": None, "attempts": 0}
     response.require(
-        sent | begun == sent and sent["state"] == "pending", "show a delivery to the endpoint, still pending"
+        sent | expected == sent and sent["state"] == "pending", "show a delivery to the endpoint, still pending"
     )
     response.require(int(response.header("Retry-After")) > 0, "say when to look again")
     delivery = provisioning_partner("GET", provisioning_partner.api.get_path(response.header("Location")))
@@ -181,8 +181,8 @@ def test_delivery_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     sent = send_test(provisioning_partner, create_subscription(provisioning_partner))
-    theirs, nobodys = (
+    theirs, absent = (
         provisioning_stranger(route.method, route.rule.replace("<delivery_id>", id))
         for id in (sent["delivery"], NEVER_SENT)
     )
-    theirs.require(select_delivery(theirs) == select_delivery(nobodys), "answer as for an id that never was")
+    theirs.require(select_delivery(theirs) == select_delivery(absent), "answer as for an id that never was")

@@ -292,10 +292,8 @@ def test_endpoint_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     endpoint = create_endpoint(provisioning_partner)
-    theirs, nobodys = (
-        request_endpoint_route(provisioning_stranger, route, id) for id in (endpoint["webhook"], NOBODYS)
-    )
-    theirs.require(read_endpoint(theirs) == read_endpoint(nobodys), "answer as for an id that never was")
+    theirs, absent = (request_endpoint_route(provisioning_stranger, route, id) for id in (endpoint["webhook"], NOBODYS))
+    theirs.require(read_endpoint(theirs) == read_endpoint(absent), "answer as for an id that never was")
     theirs.require(is_unchanged(provisioning_partner, endpoint), "leave the other partner's endpoint as it was")
 
 
@@ -308,11 +306,11 @@ def test_a_partner_may_name_no_partner_to_endpoints(provisioning_partner: Caller
 def test_administrator_reaches_endpoints_of_any_partner(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    endpoint, everybody = create_endpoint(provisioning_partner), provisioning_stranger.administrator()
-    changed = require_endpoint(change_endpoint(everybody, "PATCH", endpoint, json={"description": "seen"}))
+    endpoint, administrator = create_endpoint(provisioning_partner), provisioning_stranger.administrator()
+    changed = require_endpoint(change_endpoint(administrator, "PATCH", endpoint, json={"description": "seen"}))
     query = f"{WEBHOOKS}?partner={provisioning_partner.partner}"
-    made_for = everybody("POST", query, json=make_endpoint_body(provisioning_partner))
+    made_for = administrator("POST", query, json=make_endpoint_body(provisioning_partner))
     other = require_endpoint(made_for, 201)
     made_for.require(other["partner"] == provisioning_partner.partner, "create it for the partner that was named")
-    response = everybody("GET", query)
+    response = administrator("GET", query)
     response.require(response.document()["items"] == [changed, remove_secret(other)], "list this partner's endpoints")

@@ -87,11 +87,11 @@ def test_every_change_is_in_the_feed_in_its_order(provisioning_partner: Caller) 
     response.require(list_event_types(events) == [*CHANGES], f"show {', '.join(CHANGES)}")
     response.require([event["data"] for event in events] == states[1:], "show the tenant as each change left it")
     for before, event in zip(states, events, strict=False):
-        after, told = event["data"], event["changes"]
-        wanted = {name: {"previous": before[name], "new": after[name]} for name in told}
-        response.require(bool(told) and told == wanted, f"tell what {event['type']} changed, before and after")
+        after, changes = event["data"], event["changes"]
+        wanted = {name: {"previous": before[name], "new": after[name]} for name in changes}
+        response.require(bool(changes) and changes == wanted, f"tell what {event['type']} changed, before and after")
         response.require(
-            all(change["previous"] != change["new"] for change in told.values()), "tell of no field that stayed"
+            all(change["previous"] != change["new"] for change in changes.values()), "tell of no field that stayed"
         )
 
 
@@ -224,8 +224,8 @@ def test_a_partner_may_name_no_partner_to_the_feed(provisioning_partner: Caller)
 def test_administrator_reads_the_feed_of_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
-    response = read_event_page(everybody, partner=provisioning_partner.partner, type="tenant.created")
+    tenant, administrator = provisioning_partner.create(), provisioning_stranger.administrator()
+    response = read_event_page(administrator, partner=provisioning_partner.partner, type="tenant.created")
     events = response.json()["items"]
     response.require([event["tenant"] for event in events] == [tenant["tenant"]], "show this partner's events")
 

@@ -95,8 +95,8 @@ def test_an_invalid_request_uses_no_key_up(provisioning_partner: Caller) -> None
 def test_permission_comes_before_a_replay(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     provisioning_partner("POST", TENANTS, json=body, headers=KEY).tenant(201)
-    nobody = provisioning_partner.make_role_header(None)
-    response = provisioning_partner.api("POST", TENANTS, json=body, headers={**KEY, **nobody})
+    anonymous = provisioning_partner.make_role_header(None)
+    response = provisioning_partner.api("POST", TENANTS, json=body, headers={**KEY, **anonymous})
     response.problem(403, "insufficient-permission")
 
 

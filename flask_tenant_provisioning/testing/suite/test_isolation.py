@@ -43,8 +43,8 @@ def test_tenant_of_another_partner_returns_404(
 ) -> None:
     tenant = provisioning_partner.create()
     theirs = request_route(provisioning_stranger, route, tenant["tenant"])
-    nobodys = request_route(provisioning_stranger, route, NEVER)
-    same = normalize_answer(theirs, tenant["tenant"]) == normalize_answer(nobodys, NEVER)
+    absent = request_route(provisioning_stranger, route, NEVER)
+    same = normalize_answer(theirs, tenant["tenant"]) == normalize_answer(absent, NEVER)
     theirs.require(same, "answer as for an id that never was")
     theirs.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
 
@@ -96,11 +96,11 @@ def test_a_partner_may_not_name_a_partner(provisioning_partner: Caller, method: 
 def test_administrator_reaches_tenants_of_any_partner(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
-    response = everybody("GET", get_tenant_path(tenant))
+    tenant, administrator = provisioning_partner.create(), provisioning_stranger.administrator()
+    response = administrator("GET", get_tenant_path(tenant))
     response.require(response.tenant() == tenant, "show the tenant")
     name = provisioning_partner.body()["client_name"]
-    changed = everybody.write("PATCH", tenant, json={"client_name": name})
+    changed = administrator.write("PATCH", tenant, json={"client_name": name})
     changed.require(changed.tenant()["client_name"] == name, "change the tenant")
     changed.require(provisioning_partner.read(tenant) == changed.tenant(), "change it for its partner too")
 
@@ -108,10 +108,10 @@ def test_administrator_reaches_tenants_of_any_partner(
 def test_administrator_lists_and_creates_for_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
+    tenant, administrator = provisioning_partner.create(), provisioning_stranger.administrator()
     query = f"?partner={provisioning_partner.partner}"
-    response = everybody("POST", TENANTS + query, json=provisioning_partner.body())
+    response = administrator("POST", TENANTS + query, json=provisioning_partner.body())
     created = provisioning_partner.wait_until_active(response.tenant(201))
     response.require(created["partner"] == provisioning_partner.partner, "create it for the partner that was named")
-    listed = everybody("GET", TENANTS + query)
+    listed = administrator("GET", TENANTS + query)
     listed.require(listed.document()["items"] == [tenant, created], "list this partner's tenants")

@@ -137,8 +137,8 @@ def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provi
     provisioning_partner("GET", get_tenant_path(tenant)).problem(404, "tenant-not-found")
     response.require(count_tenants(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
     response.require(count_tenants(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
-    nobody = admin.write("POST", moved_tenant, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})
-    nobody.require(nobody.faults() == {"#/partner": "unknown-partner"}, "know no such partner")
+    unknown = admin.write("POST", moved_tenant, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})
+    unknown.require(unknown.faults() == {"#/partner": "unknown-partner"}, "know no such partner")
 
 
 def test_the_report_counts_tenants_by_status(provisioning_partner: Caller) -> None:

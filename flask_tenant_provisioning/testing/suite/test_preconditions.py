@@ -101,9 +101,9 @@ def test_a_write_without_if_match_is_taken_or_refused_as_the_host_says(
 
 def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    everybody = provisioning_partner.administrator()
+    administrator = provisioning_partner.administrator()
     path = f"{get_tenant_path(tenant)}?purge=true"
-    response = everybody("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
+    response = administrator("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
     response.problem(412, "precondition-failed")
     response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 

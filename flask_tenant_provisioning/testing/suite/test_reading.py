@@ -36,12 +36,12 @@ def test_absent_tenant_is_not_found(provisioning_partner: Caller, text: str) -> 
 
 def test_head_answers_as_get_without_the_body(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    got, headed = (
+    full, headed = (
         provisioning_partner("GET", get_tenant_path(tenant)),
         provisioning_partner("HEAD", get_tenant_path(tenant)),
     )
     headed.expect(200).require(not headed.body, "answer without a body")
-    headed.require(headed.header("ETag") == got.header("ETag"), "answer with the ETag of GET")
+    headed.require(headed.header("ETag") == full.header("ETag"), "answer with the ETag of GET")
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"0", {}', "*"])

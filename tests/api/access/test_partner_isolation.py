@@ -39,9 +39,9 @@ def essence(response: Any, tenant: str) -> tuple[Any, ...]:
 def test_another_partners_tenant_returns_the_404_of_an_absent_one(app: Flask, partner: Caller, route: Route) -> None:
     other, never = partner.create()["tenant"], make_uuid7()
     stranger = Caller(app)
-    theirs, nobodys = ask(stranger, route, other), ask(stranger, route, never)
+    theirs, absent = ask(stranger, route, other), ask(stranger, route, never)
     check_problem(theirs, code="tenant-not-found", status=404, detail="Tenant not found.")
-    assert essence(theirs, other) == essence(nobodys, never)
+    assert essence(theirs, other) == essence(absent, never)
 
 
 def test_these_tests_cover_every_route_with_an_id() -> None:

@@ -125,7 +125,7 @@ def test_no_two_names_are_counted_together() -> None:
 
 
 @pytest.fixture
-def refusing() -> str:
+def absent_redis_url() -> str:
     """The URL of a Redis that is not there."""
     with Receiver() as receiver:
         port = receiver.port
@@ -140,7 +140,7 @@ def full() -> Iterator[str]:
 
 
 @pytest.mark.one_database("nothing is counted")
-@pytest.mark.parametrize(("storage", "error"), [("refusing", "ConnectionError"), ("full", "TimeoutError")])
+@pytest.mark.parametrize(("storage", "error"), [("absent_redis_url", "ConnectionError"), ("full", "TimeoutError")])
 def test_failed_storage_refuses_no_request_and_is_logged_once(
     request: pytest.FixtureRequest, make_app: MakeApp, storage: str, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:

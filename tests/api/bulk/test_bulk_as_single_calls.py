@@ -217,8 +217,14 @@ class Calls(Stage):
     def _make_failure(self, number: int, body: Body, response: Body) -> Body:
         problem = {name: value for name, value in response.items() if name not in ("type", "title", "instance")}
         named = body.get("external_id")
-        told = named if isinstance(named, str) and len(named) <= 128 else None
-        result = {"row": number, "state": "failed", "status": response["status"], "tenant": None, "external_id": told}
+        external_id = named if isinstance(named, str) and len(named) <= 128 else None
+        result = {
+            "row": number,
+            "state": "failed",
+            "status": response["status"],
+            "tenant": None,
+            "external_id": external_id,
+        }
         return {**result, "problem": problem}
 
 

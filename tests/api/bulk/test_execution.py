@@ -80,11 +80,11 @@ def test_every_bad_row_has_its_own_problem_in_one_pass(bulk: Bulk) -> None:
             make_row(5),
         ],
     )
-    told = [
+    summary = [
         (result.row, result.state, result.status, result.problem and (result.problem["code"], result.problem["line"]))
         for result in results
     ]
-    assert told == [
+    assert summary == [
         (1, "succeeded", 201, None),
         (2, "failed", 400, ("malformed-json", 2)),
         (3, "failed", 400, ("validation-error", 4)),
@@ -144,8 +144,8 @@ def test_row_has_the_effect_of_the_single_call(
             {"tenant": by_id["tenant"], **more},
         ],
     )
-    told = [(result.state, result.status, result.problem and result.problem["code"]) for result in results]
-    assert told == [
+    summary = [(result.state, result.status, result.problem and result.problem["code"]) for result in results]
+    assert summary == [
         ("succeeded", 200, None),
         ("succeeded", 200, None),
         ("failed", 404, "tenant-not-found"),
@@ -200,7 +200,7 @@ def test_dry_run_returns_results_and_leaves_nothing(bulk: Bulk, mode: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("operation", "sent", "said"),
+    ("operation", "sent", "message"),
     [
         ("create", [make_row(1), make_row(2), make_row(1)], "Row {} has the same email."),
         ("create", [make_row(1, external_id="x"), make_row(2, external_id="x")], "Row {} has the same external id."),
@@ -214,7 +214,7 @@ def test_dry_run_returns_results_and_leaves_nothing(bulk: Bulk, mode: str) -> No
     ],
 )
 def test_dry_run_detects_duplicates_across_chunks(
-    bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str, sent: list[Any], said: str
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str, sent: list[Any], message: str
 ) -> None:
     bulk.do("create", [make_row(0, external_id="old")])
     monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
@@ -224,7 +224,7 @@ def test_dry_run_detects_duplicates_across_chunks(
     (failed,) = (result for result in results if result.state == "failed")
     first = (failed.problem or {})["first_row"]
     assert failed.problem == {
-        "code": "duplicate-row", "detail": said.format(first), "line": failed.row, "first_row": first,
+        "code": "duplicate-row", "detail": message.format(first), "line": failed.row, "first_row": first,
     }  # fmt: skip
     assert (failed.status, failed.row, first) in ((409, len(sent), 1), (409, 1, len(sent)))
     assert len(fetch_rows(bulk.app, "tenants")) == 1

@@ -194,12 +194,12 @@ def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
     path = finish_job(partner, lines(row, b"{", [1], {"metadata": [1], "email": True}))
     header, *rows = table(partner, path)
     assert header == ["client_name", "email", "industry", "plan", "metadata", "metadata.a", "metadata.b", *RESULT]
-    told = [dict(zip(header, cells, strict=True)) for cells in rows]
-    assert [row["metadata.b"] for row in told] == ["zwei\nZeilen", "", "", ""]
-    assert [row["plan"] for row in told] == ["5", "", "", ""]
-    assert [row["metadata"] for row in told] == ["", "", "", "[1]"]
-    assert [row["email"] for row in told] == ["admin1@example.com", "", "", "true"]
-    assert [row["result.code"] for row in told] == [
+    table_rows = [dict(zip(header, cells, strict=True)) for cells in rows]
+    assert [row["metadata.b"] for row in table_rows] == ["zwei\nZeilen", "", "", ""]
+    assert [row["plan"] for row in table_rows] == ["5", "", "", ""]
+    assert [row["metadata"] for row in table_rows] == ["", "", "", "[1]"]
+    assert [row["email"] for row in table_rows] == ["admin1@example.com", "", "", "true"]
+    assert [row["result.code"] for row in table_rows] == [
         "validation-error",
         "malformed-json",
         "validation-error",

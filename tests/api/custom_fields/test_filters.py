@@ -142,8 +142,8 @@ def test_filter_finds_deleted_tenants_with_include_deleted(partner: Caller) -> N
 def test_other_partners_tenants_are_never_listed(app: Flask, partner: Caller) -> None:
     mine, theirs = partner.create(text="both"), Caller(app).create(text="both")
     assert list_tenants(partner, text="both") == [mine["tenant"]]
-    everybody = list_tenants(partner.with_roles("provisioning-admin"), text="both", sort="-created_at", limit="1000")
-    assert {mine["tenant"], theirs["tenant"]} <= set(everybody)
+    visible = list_tenants(partner.with_roles("provisioning-admin"), text="both", sort="-created_at", limit="1000")
+    assert {mine["tenant"], theirs["tenant"]} <= set(visible)
     assert list_tenants(partner.with_roles("provisioning-admin"), text="both", partner=partner.partner) == [
         mine["tenant"]
     ]

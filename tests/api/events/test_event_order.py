@@ -80,9 +80,9 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
     for _ in range(WRITERS // 10):
         turns = rng.sample(range(10), 10)
         gates = [threading.Event() for _ in range(11)]
-        everybody = threading.Barrier(10, action=gates[0].set)
+        barrier = threading.Barrier(10, action=gates[0].set)
 
-        def write(number: int, turns: list[int] = turns, gates: Any = gates, everybody: Any = everybody) -> str:
+        def write(number: int, turns: list[int] = turns, gates: Any = gates, barrier: Any = barrier) -> str:
             row = build_event(
                 storage, Actor(Principal("someone", partner.partner)), "tenant.updated", partner.partner,
                 {"tenant": storage.new_id()}, format_instant(storage.clock()),
@@ -90,7 +90,7 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
 
             def unit(session: Session) -> None:
                 record_event(session, row)
-                everybody.wait(10)
+                barrier.wait(10)
                 gates[turns[number]].wait(10)
 
             try:

@@ -280,7 +280,7 @@ def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("previous", "new", "told"),
+    ("previous", "new", "changes"),
     [
         (1, 2, {"previous": 1, "new": 2}),
         (None, {"a": 1}, {"previous": None, "new": {"a": 1}}),
@@ -295,8 +295,8 @@ def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
         ({"a": {"b": 1}}, {"a": [1]}, {"previous": {"a": {"b": 1}}, "new": {"a": [1]}}),
     ],
 )
-def test_changes_of_objects_list_only_the_differences(previous: Any, new: Any, told: Any) -> None:
-    assert diff_json(previous, new) == told
+def test_changes_of_objects_list_only_the_differences(previous: Any, new: Any, changes: Any) -> None:
+    assert diff_json(previous, new) == changes
 
 
 def write_events_at(partner: Caller, kinds_by_place: dict[int, str], count: int) -> None:

@@ -65,8 +65,11 @@ def test_a_parent_is_a_member_of_the_partner_and_of_its_event(world: World) -> N
     assert world.admin("GET", "/partners/low").get_json()["parent"] == "middle"
     moved = world.admin("PATCH", "/partners/low", json={"parent": "another"}).get_json()
     assert moved["parent"] == "another"
-    told = read_feed(Caller(world.app, "low"))[-1]
-    assert (told["type"], told["changes"]) == ("partner.updated", {"parent": {"previous": "middle", "new": "another"}})
+    event = read_feed(Caller(world.app, "low"))[-1]
+    assert (event["type"], event["changes"]) == (
+        "partner.updated",
+        {"parent": {"previous": "middle", "new": "another"}},
+    )
     assert world.admin("PATCH", "/partners/low", json={"parent": None}).get_json()["parent"] is None
 
 

@@ -117,10 +117,10 @@ def test_the_report_comes_in_pages(app: Flask, admin: Caller) -> None:
 def test_a_page_counts_all_its_partners_by_one_statement(app: Flask, admin: Caller) -> None:
     for name in ("c", "a", "b"):
         Caller(app, name).create()
-    said: list[str] = []
-    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(said.append))
+    statements: list[str] = []
+    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(statements.append))
     read_report(admin)
-    assert len([statement for statement in said if statement.startswith("SELECT")]) == 2
+    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
 
 
 def test_csv_lists_every_partner_in_one_response(app: Flask, admin: Caller) -> None:

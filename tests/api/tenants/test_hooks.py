@@ -373,7 +373,7 @@ def test_hooks_of_many_writers_leave_one_workspace_a_tenant(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("register", "said"),
+    ("register", "message"),
     [
         (lambda p: p.hook("tenant.creates")(lambda: None), "A hook names operations out of"),
         (lambda p: p.hook()(lambda: None), "at least one"),
@@ -394,21 +394,21 @@ def test_hooks_of_many_writers_leave_one_workspace_a_tenant(host: Host) -> None:
         ),
     ],
 )
-def test_invalid_registration_is_refused_with_a_message(register: Callable[[Any], Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_invalid_registration_is_refused_with_a_message(register: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         register(TenantProvisioning())
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "message"),
     [({"a": ["b"], "b": ["a"]}, "come after each other"), ({"a": ["c"]}, "after 'c', and there is none")],
 )
-def test_an_order_that_cannot_be_stops_the_start(after: dict[str, list[str]], said: str, tmp_path: Any) -> None:
+def test_an_order_that_cannot_be_stops_the_start(after: dict[str, list[str]], message: str, tmp_path: Any) -> None:
     provisioning = TenantProvisioning()
     for name, others in after.items():
         provisioning.hook("tenant.create", name=name, after=others)(lambda: None)
     app = Flask("host")
     app.config.update(make_config())
 
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         provisioning.init_app(app, f"sqlite:///{tmp_path}/x.sqlite3")

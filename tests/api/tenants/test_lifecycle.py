@@ -383,35 +383,35 @@ def clock(shared_clock: Clock) -> Clock:
 
 
 @pytest.fixture
-def timed(timed_app: Flask) -> Caller:
+def timed_admin(timed_app: Flask) -> Caller:
     """A caller with the permission to purge, in an app that uses `clock`."""
     return Caller(timed_app, roles=["provisioning-admin"])
 
 
-def test_the_retention_begins_with_the_deletion(timed: Caller, clock: Clock) -> None:
-    tenant = timed.create()
+def test_the_retention_begins_with_the_deletion(timed_admin: Caller, clock: Clock) -> None:
+    tenant = timed_admin.create()
     clock.now += 5 * DAY
-    document = do(timed, "delete", tenant).get_json()
+    document = do(timed_admin, "delete", tenant).get_json()
     assert document["deleted_at"] == document["updated_at"]
     assert moment(document["deleted_at"]) - moment(tenant["created_at"]) == timedelta(days=5)
     assert moment(document["purge_at"]) - moment(document["deleted_at"]) == timedelta(days=30)
 
 
-def test_deleting_again_does_not_prolong_the_retention(timed: Caller, clock: Clock) -> None:
-    tenant = timed.create()
-    deleted = do(timed, "delete", tenant).get_json()
+def test_deleting_again_does_not_prolong_the_retention(timed_admin: Caller, clock: Clock) -> None:
+    tenant = timed_admin.create()
+    deleted = do(timed_admin, "delete", tenant).get_json()
     clock.now += 5 * DAY
-    assert do(timed, "delete", tenant).get_json() == deleted
+    assert do(timed_admin, "delete", tenant).get_json() == deleted
 
 
-def test_a_tenant_can_be_restored_until_its_retention_is_over(timed: Caller, clock: Clock) -> None:
-    tenant = timed.create()
-    do(timed, "delete", tenant)
+def test_a_tenant_can_be_restored_until_its_retention_is_over(timed_admin: Caller, clock: Clock) -> None:
+    tenant = timed_admin.create()
+    do(timed_admin, "delete", tenant)
     clock.now += 30 * DAY - 1
-    document = do(timed, "restore", tenant).get_json()
+    document = do(timed_admin, "restore", tenant).get_json()
     assert document == {**tenant, "version": 3, "updated_at": document["updated_at"]}
     clock.now += 30 * DAY
-    assert timed("GET", tenant_path(tenant)).get_json() == document
+    assert timed_admin("GET", tenant_path(tenant)).get_json() == document
 
 
 LATE: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -423,19 +423,19 @@ LATE: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("late", LATE)
-def test_tenant_past_retention_returns_404(timed: Caller, clock: Clock, late: str) -> None:
-    tenant = timed.create()
-    do(timed, "delete", tenant)
+def test_tenant_past_retention_returns_404(timed_admin: Caller, clock: Clock, late: str) -> None:
+    tenant = timed_admin.create()
+    do(timed_admin, "delete", tenant)
     clock.now += 30 * DAY
     method, suffix, options = LATE[late]
-    response = timed(method, tenant_path(tenant) + suffix, **options)
+    response = timed_admin(method, tenant_path(tenant) + suffix, **options)
     assert_problem(response, 404, "tenant-not-found", "Tenant not found.")
-    assert fetch_event_types(timed, tenant) == ["tenant.created", "tenant.deleted"]
+    assert fetch_event_types(timed_admin, tenant) == ["tenant.created", "tenant.deleted"]
 
 
 @pytest.mark.parametrize("query", ["", "?include_deleted=true", "?status=deleted"])
-def test_tenant_past_retention_is_not_listed(timed: Caller, clock: Clock, query: str) -> None:
-    caller = timed.with_roles("partner-admin")
+def test_tenant_past_retention_is_not_listed(timed_admin: Caller, clock: Clock, query: str) -> None:
+    caller = timed_admin.with_roles("partner-admin")
     old_tenant = caller.create()
     do(caller, "delete", old_tenant)
     clock.now += 30 * DAY - 1

@@ -83,8 +83,8 @@ def test_a_change_of_plan_is_an_event_with_before_and_after(host: Host) -> None:
     tenant = host.partner.create(plan="pro", metadata={"seats": "3"})
     after = host.partner("PATCH", f"/tenants/{tenant['tenant']}", json={"plan": "free"}).get_json()
     assert after["plan"] == "free"
-    told = [(kind, changes) for kind, _, changes in fetch_tenant_events(host.partner, tenant)]
-    assert told == [("tenant.created", None), ("tenant.updated", {"plan": {"previous": "pro", "new": "free"}})]
+    plan_changes = [(kind, changes) for kind, _, changes in fetch_tenant_events(host.partner, tenant)]
+    assert plan_changes == [("tenant.created", None), ("tenant.updated", {"plan": {"previous": "pro", "new": "free"}})]
 
 
 def test_usage_functions_run_only_if_the_plan_changes(host: Host) -> None:

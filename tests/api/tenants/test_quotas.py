@@ -65,9 +65,9 @@ def test_limits_are_members_of_the_partner_and_of_its_event(partner: Caller) -> 
     document = set_limits(partner, max_tenants=3, allowed_plans=["pro", "free", "pro"])
     assert (document["max_tenants"], document["allowed_plans"]) == (3, ["pro", "free"])
     assert set_limits(partner, max_tenants=3, allowed_plans=["pro", "free"]) == document
-    (told,) = fetch_rows(partner.app, "events", partner_id=partner.partner)
-    assert '"max_tenants":{"previous":null,"new":3}' in told["changes"]
-    assert '"allowed_plans":{"previous":null,"new":["pro","free"]}' in told["changes"]
+    (event,) = fetch_rows(partner.app, "events", partner_id=partner.partner)
+    assert '"max_tenants":{"previous":null,"new":3}' in event["changes"]
+    assert '"allowed_plans":{"previous":null,"new":["pro","free"]}' in event["changes"]
     assert set_limits(partner, max_tenants=3.0, allowed_plans=["pro", "free"]) == document
     bare = set_limits(partner)
     assert (bare["max_tenants"], bare["allowed_plans"], bare["version"]) == (None, None, 2)
@@ -175,13 +175,13 @@ def test_partner_limit_and_licence_limit_both_hold(make_app: MakeApp) -> None:
 @pytest.mark.one_database
 def test_a_partner_without_a_limit_costs_no_statement_more(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=60)
-    partner, said = Caller(app), list[str]()
+    partner, statements = Caller(app), list[str]()
     partner.create()
-    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(said.append))
+    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(statements.append))
     for fields in ({}, {"plan": "pro"}):
-        said.clear()
+        statements.clear()
         partner.create(**fields)
-        assert [statement.split(" (")[0] for statement in said] == [
+        assert [statement.split(" (")[0] for statement in statements] == [
             "BEGIN IMMEDIATE", "INSERT INTO provisioning_tenants", "INSERT INTO provisioning_events", "COMMIT",
         ]  # fmt: skip
     assert fetch_rows(app, "usage") == []

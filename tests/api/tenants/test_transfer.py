@@ -81,10 +81,10 @@ def test_move_publishes_to_both_partners_and_keeps_earlier_events(world: World) 
     created, gone = read_feed(world.giver)
     (come,) = read_feed(world.receiver)
     assert (created["type"], created["data"]) == ("tenant.created", tenant)
-    for told, partner in ((gone, "giver"), (come, "receiver")):
-        assert (told["type"], told["partner"], told["tenant"]) == ("tenant.moved", partner, tenant["tenant"])
-        assert (told["data"], told["actor"]["partner"]) == (after, "us")
-        assert told["changes"] == {"partner": {"previous": "giver", "new": "receiver"}}
+    for event, partner in ((gone, "giver"), (come, "receiver")):
+        assert (event["type"], event["partner"], event["tenant"]) == ("tenant.moved", partner, tenant["tenant"])
+        assert (event["data"], event["actor"]["partner"]) == (after, "us")
+        assert event["changes"] == {"partner": {"previous": "giver", "new": "receiver"}}
     assert gone["id"] != come["id"]
 
 
@@ -108,11 +108,11 @@ def test_transfer_to_the_same_partner_changes_nothing(world: World) -> None:
 
 def test_a_hook_takes_part_and_may_refuse(database_url: str) -> None:
     host = StepHost(database_url)
-    told: list[Any] = []
+    calls: list[Any] = []
 
     @host.provisioning.hook("tenant.move")
     def watch(operation: str, before: Any, tenant: Any, principal: Any) -> None:
-        told.append((operation, before["partner"], tenant["partner"], principal.partner))
+        calls.append((operation, before["partner"], tenant["partner"], principal.partner))
         if tenant["partner"] == "rival":
             raise PermissionError("Not to a rival.")
 
@@ -123,7 +123,7 @@ def test_a_hook_takes_part_and_may_refuse(database_url: str) -> None:
     assert world.move(moving).status_code == 200
     Caller(host.app, "rival")("GET", "/tenants")
     assert world.move(moving, "rival").get_json()["code"] == "rival"
-    assert told == [("tenant.move", "giver", "receiver", "us"), ("tenant.move", "receiver", "rival", "us")]
+    assert calls == [("tenant.move", "giver", "receiver", "us"), ("tenant.move", "receiver", "rival", "us")]
     assert world.receiver("GET", f"/tenants/{moving['tenant']}").get_json()["version"] == 2
     assert read_feed(Caller(host.app, "rival")) == []
     host.close()
@@ -155,8 +155,8 @@ def test_all_errors_are_reported(world: World) -> None:
         world.admin("POST", path, json={"partner": "x" * 256}),
         ("#/partner", "invalid-length", "Must have 1 to 255 characters."),
     )
-    for nobody in ("01890000-0000-7000-8000-000000000000", "x"):
-        assert_problem(world.move({"tenant": nobody}), 404, "tenant-not-found", "Tenant not found.")
+    for unknown_partner in ("01890000-0000-7000-8000-000000000000", "x"):
+        assert_problem(world.move({"tenant": unknown_partner}), 404, "tenant-not-found", "Tenant not found.")
     assert world.giver("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
 
 
@@ -268,7 +268,7 @@ def test_steps_move_with_the_tenant(host: StepHost) -> None:
     host.work()
     assert host.done == ["bucket", "empty"]
     assert fetch_rows(host.app, "tenants") == fetch_rows(host.app, "runs") == fetch_rows(host.app, "steps") == []
-    assert [told["type"] for told in read_feed(world.receiver)] == ["tenant.moved", "tenant.purged"]
+    assert [event["type"] for event in read_feed(world.receiver)] == ["tenant.moved", "tenant.purged"]
 
 
 def test_running_undo_prevents_the_transfer(host: StepHost) -> None:

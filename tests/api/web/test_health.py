@@ -78,10 +78,10 @@ def test_events_that_wait_for_their_place_count(host: StepHost) -> None:
     partner.create()
     host.clock.now += 31.5
     assert worker(host) == {"status": "late", "due": 2, "lag_seconds": 61.5}
-    told = (
+    line = (
         "warn  worker          external, 0 steps, 2 due, the first for 62 s (late: events 2) / run `flask provisioning"
     )
-    assert told in run_command(host.app, "doctor").out
+    assert line in run_command(host.app, "doctor").out
     assert partner("GET", "/events").status_code == 200
 
     assert worker(host) == WELL

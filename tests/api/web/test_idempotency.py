@@ -466,17 +466,17 @@ def timed_app(request: pytest.FixtureRequest, database: str, shared_clock: Clock
 
 
 @pytest.fixture
-def timed(timed_app: Flask) -> Caller:
+def timed_caller(timed_app: Flask) -> Caller:
     """A caller in an app that uses `shared_clock`, which only goes forward, and keeps keys for two hours."""
     return Caller(timed_app)
 
 
-def test_an_expired_token_gets_no_replay(timed: Caller, shared_clock: Clock) -> None:
-    brief = Caller(timed.app, timed.partner, exp=int(shared_clock.now) + HOUR)
+def test_an_expired_token_gets_no_replay(timed_caller: Caller, shared_clock: Clock) -> None:
+    brief = Caller(timed_caller.app, timed_caller.partner, exp=int(shared_clock.now) + HOUR)
     fresh(send_with_key(brief, "POST", "/tenants", EXAMPLE), 201)
     shared_clock.now += HOUR
     assert_problem(send_with_key(brief, "POST", "/tenants", EXAMPLE), 401, "token-expired", "Token expired.")
-    assert "Idempotency-Replayed" in send_with_key(timed, "POST", "/tenants", EXAMPLE).headers
+    assert "Idempotency-Replayed" in send_with_key(timed_caller, "POST", "/tenants", EXAMPLE).headers
 
 
 def test_a_revoked_token_gets_no_replay(make_app: Callable[..., Flask]) -> None:
@@ -488,36 +488,36 @@ def test_a_revoked_token_gets_no_replay(make_app: Callable[..., Flask]) -> None:
     check_problem(send_with_key(caller, "POST", "/tenants", EXAMPLE), status=401, code="invalid-token")
 
 
-def test_a_key_is_kept_for_its_hours_and_new_afterwards(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
-    first = send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"})
-    timed("POST", f"{tenant_path(tenant)}/reactivate")
+def test_a_key_is_kept_for_its_hours_and_new_afterwards(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
+    first = send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"})
+    timed_caller("POST", f"{tenant_path(tenant)}/reactivate")
     shared_clock.now += 2 * HOUR - 1
-    assert_replay(send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"}), first)
+    assert_replay(send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"}), first)
     shared_clock.now += 1
-    second = send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"})
+    second = send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"})
     fresh(second, 200)
     shared_clock.now += 2 * HOUR - 1
-    assert_replay(send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"}), second)
-    assert fetch_event_types(timed, tenant)[1:] == ["tenant.suspended", "tenant.reactivated", "tenant.suspended"]
-    assert len(fetch_rows(timed.app, "idempotency", partner_id=timed.partner)) == 1
+    assert_replay(send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"}), second)
+    assert fetch_event_types(timed_caller, tenant)[1:] == ["tenant.suspended", "tenant.reactivated", "tenant.suspended"]
+    assert len(fetch_rows(timed_caller.app, "idempotency", partner_id=timed_caller.partner)) == 1
 
 
-def test_a_replay_does_not_prolong_the_key(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
+def test_a_replay_does_not_prolong_the_key(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
     for _ in range(2):
-        send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
+        send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "x"})
         shared_clock.now += HOUR
-    fresh(send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
+    fresh(send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
 
 
-def test_expired_key_is_usable_after_a_failed_request(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
-    send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
+def test_expired_key_is_usable_after_a_failed_request(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
+    send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "x"})
     shared_clock.now += 2 * HOUR
     overflow = {"metadata": {f"k{number}": "" for number in range(51)}}
-    assert send_with_key(timed, "PATCH", tenant_path(tenant), overflow).status_code == 400
-    fresh(send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
+    assert send_with_key(timed_caller, "PATCH", tenant_path(tenant), overflow).status_code == 400
+    fresh(send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
 
 
 def test_only_expired_keys_are_removed(make_app: Callable[..., Flask]) -> None:
@@ -578,15 +578,17 @@ def test_concurrent_requests_with_one_key_take_effect_once(app: Flask, partner: 
     assert len(tenants) == len(fetch_rows(app, "events", partner_id=partner.partner)) == 1
 
 
-def test_concurrent_requests_with_an_expired_key_take_effect_once(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
+def test_concurrent_requests_with_an_expired_key_take_effect_once(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
     path = PREFIX + tenant_path(tenant)
-    send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
+    send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "x"})
     shared_clock.now += 2 * HOUR
-    with serve(timed.app) as address:
+    with serve(timed_caller.app) as address:
         replies = run_concurrently(
             20,
-            lambda _: send_request(address, "PATCH", path, timed.token, {"plan": "y"}, **{"Idempotency-Key": "key-1"}),
+            lambda _: send_request(
+                address, "PATCH", path, timed_caller.token, {"plan": "y"}, **{"Idempotency-Key": "key-1"}
+            ),
         )
     assert Counter(reply.status for reply in replies) == {200: 20}
     assert len([reply for reply in replies if "Idempotency-Replayed" not in reply.headers]) == 1
@@ -611,7 +613,7 @@ def test_failures_that_race_are_remembered_too(app: Flask, partner: Caller) -> N
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeated requests that wait for the first for one second."""
     monkeypatch.setattr("flask_tenant_provisioning.web.idempotency.WAIT_SECONDS", 1)
 
@@ -623,7 +625,7 @@ def server_app(make_app: Callable[..., Flask], database: str) -> Flask:
     return make_app()
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("commits", [True, False], ids=["and is done", "and dies"])
 def test_concurrent_request_with_the_key_returns_409(server_app: Flask, commits: bool) -> None:
     caller = Caller(server_app)
@@ -646,7 +648,7 @@ def test_concurrent_request_with_the_key_returns_409(server_app: Flask, commits:
         fresh(later, 201)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_wait")
 def test_concurrent_reuse_of_an_expired_key_returns_409(server_app: Flask) -> None:
     caller = Caller(server_app)
     with first_request(caller) as connection:
@@ -659,7 +661,7 @@ def test_concurrent_reuse_of_an_expired_key_returns_409(server_app: Flask) -> No
         assert_problem(response, 409, "idempotency-in-progress", IN_PROGRESS)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_wait")
 def test_claim_that_waits_too_long_raises_in_progress(server_app: Flask) -> None:
     caller = Caller(server_app)
     with first_request(caller), pytest.raises(IdempotencyInProgress):

@@ -308,9 +308,9 @@ class TestWhatWins:
 
     @pytest.mark.parametrize("name", EVERY_WRITE)
     def test_401(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
-        resource, nobody = ready(strict, name), Caller(strict.app)
-        nobody.token = "oops"
-        check_problem(send_write(nobody, name, resource, headers), status=401, code="invalid-token")
+        resource, anonymous = ready(strict, name), Caller(strict.app)
+        anonymous.token = "oops"
+        check_problem(send_write(anonymous, name, resource, headers), status=401, code="invalid-token")
 
     @pytest.mark.parametrize("name", EVERY_WRITE)
     def test_403(self, strict: Caller, name: str, headers: dict[str, str]) -> None:

@@ -83,9 +83,9 @@ def ids(caller: Caller, caplog: pytest.LogCaptureFixture, **headers: str) -> str
         caller.with_roles("nobody")("GET", "/tenants", headers=headers),
         caller.client.get("/api/provisioning/tenants", headers=headers),
     ]
-    told = [vars(record)["request_id"] for record in caplog.records if record.name == REFUSALS]
-    assert [response.headers["X-Request-ID"] for response in refused] == told
-    assert [response.get_json()["request_id"] for response in refused] == told
+    logged_ids = [vars(record)["request_id"] for record in caplog.records if record.name == REFUSALS]
+    assert [response.headers["X-Request-ID"] for response in refused] == logged_ids
+    assert [response.get_json()["request_id"] for response in refused] == logged_ids
     absent = caller("GET", "/nothing", headers=headers)
     assert absent.get_json()["request_id"] == absent.headers["X-Request-ID"]
     return str(response.headers["X-Request-ID"])

@@ -309,9 +309,9 @@ def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> 
     job = send_request(gunicorn, "POST", f"{PREFIX}/bulk-jobs", token, rows).json()["job"]
     for name, (route, head, body) in HELD.items():
         held = [send(gunicorn, token, route.format(job=job), *head, body=body) for _ in range(8)]
-        begun = time.monotonic()
+        start = time.monotonic()
         reply = send_request(gunicorn, "GET", f"{PREFIX}/tenants?limit=1", other)
-        took = time.monotonic() - begun
+        took = time.monotonic() - start
         for connection in held:
             connection.close()
         assert (reply.status, took < SHORT_REQUEST_SECONDS + 2 * WATCHDOG_INTERVAL_SECONDS + 2) == (200, True), (

@@ -153,9 +153,9 @@ def test_dry_run_needs_the_permission_to_write(partner: Caller, write: Write) ->
 
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
 def test_dry_run_without_a_token_returns_401(partner: Caller, write: Write) -> None:
-    nobody = Caller(partner.app, partner.partner)
-    nobody.token = "oops"
-    assert_refused_alike(nobody, write, 401, "invalid-token", create_tenant_in(partner, write.state))
+    anonymous = Caller(partner.app, partner.partner)
+    anonymous.token = "oops"
+    assert_refused_alike(anonymous, write, 401, "invalid-token", create_tenant_in(partner, write.state))
 
 
 @pytest.mark.one_database("a flag is read before any database is asked")

@@ -160,8 +160,8 @@ def test_a_worker_process_delivers_and_ends_with_grace(
             partner.create()
         assert receiver.wait_for(5, 20)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
-        assert (process.returncode, b"Traceback" in said) == (0, False)
+        _, output = process.communicate(timeout=20)
+        assert (process.returncode, b"Traceback" in output) == (0, False)
     finally:
         process.kill()
     for headers, body in receiver.requests:

@@ -91,8 +91,8 @@ def _explain_sqlite(driver: Any, statement: Statement, values: dict[str, Any]) -
     driver.execute(statement.text, bound).fetchall()
     driver.set_progress_handler(None, 0)
     plan = "\n".join(line[3] for line in driver.execute(f"EXPLAIN QUERY PLAN {statement.text}", bound))
-    told = f"{steps[0]} steps\n{plan}"
-    return [Cost(steps[0], steps[0] <= MOST_STEPS, "SCAN" in plan, "TEMP B-TREE" in plan, told)]
+    description = f"{steps[0]} steps\n{plan}"
+    return [Cost(steps[0], steps[0] <= MOST_STEPS, "SCAN" in plan, "TEMP B-TREE" in plan, description)]
 
 
 def _explain_postgresql(driver: Any, statement: Statement, values: dict[str, Any]) -> list[Cost]:
@@ -106,8 +106,8 @@ def _explain_postgresql(driver: Any, statement: Statement, values: dict[str, Any
     driver.execute(f"PREPARE page AS {prepared}")
     for mode in ("custom",) if "limit" in names else ("custom", "generic"):
         driver.execute(f"SET plan_cache_mode = force_{mode}_plan")
-        [[told]] = cursor.execute(run, [bound[name] for name in names]).fetchall()
-        plans.append(_measure_plan(told[0]["Plan"]))
+        [[explained]] = cursor.execute(run, [bound[name] for name in names]).fetchall()
+        plans.append(_measure_plan(explained[0]["Plan"]))
     driver.execute("DEALLOCATE page")
     driver.execute("RESET plan_cache_mode")
     return plans
@@ -118,8 +118,8 @@ def _measure_plan(plan: dict[str, Any]) -> Cost:
     rows = sum(node["Actual Loops"] * sum(node.get(name, 0) for name in _READ) for node in scans)
     blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     kinds = {node["Node Type"] for node in _nodes(plan)}
-    told = f"{rows} rows, {blocks} blocks\n{json.dumps(plan, indent=1)}"
-    return Cost(rows, rows <= MOST_ROWS and blocks <= MOST_BLOCKS, "Seq Scan" in kinds, "Sort" in kinds, told)
+    description = f"{rows} rows, {blocks} blocks\n{json.dumps(plan, indent=1)}"
+    return Cost(rows, rows <= MOST_ROWS and blocks <= MOST_BLOCKS, "Seq Scan" in kinds, "Sort" in kinds, description)
 
 
 _SCANS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")

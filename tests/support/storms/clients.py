@@ -57,11 +57,11 @@ class Client:
 
     def send(self, order: Order) -> Answer:
         """Ask for a tenant."""
-        begun = time.monotonic()
+        start = time.monotonic()
         headers = {**self._headers, "Idempotency-Key": order.key}
         status, replied, document = self._exchange("POST", TENANTS, headers, json.dumps(order.body))
         now = time.monotonic()
-        return Answer(self.number, order, now, now - begun, status, replied, document)
+        return Answer(self.number, order, now, now - start, status, replied, document)
 
     def tenants(self) -> Iterator[dict[str, Any]]:
         """Every tenant of the partner, as the API lists them."""
@@ -111,11 +111,11 @@ class Storm:
 
     def wait_for_each(self, wanted: Callable[[Answer], bool], seconds: float = PATIENCE) -> None:
         """Wait until every client has got an answer that is `wanted`, from now on."""
-        begun, end = len(self.answers), time.monotonic() + seconds
-        while {response.client for response in self.answers[begun:] if wanted(response)} != set(
+        start, end = len(self.answers), time.monotonic() + seconds
+        while {response.client for response in self.answers[start:] if wanted(response)} != set(
             range(len(self._clients))
         ):
-            assert time.monotonic() < end, f"no such answer: {Counter(a.status for a in self.answers[begun:])}"
+            assert time.monotonic() < end, f"no such answer: {Counter(a.status for a in self.answers[start:])}"
             self._over.wait(0.01)
 
     def _run(self, client: Client) -> None:

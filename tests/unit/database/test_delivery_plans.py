@@ -52,9 +52,9 @@ def fill(session: Session) -> None:
 
 def row(partner: str, id: str, at: str) -> dict[str, Any]:
     empty = dict.fromkeys(("description", "disabled_reason", "failing_since", "rests_until", "due_at", "leased_until"))
-    said = {"url": "https://example.com/hook", "events": '["*"]', "signing": "v1", "secrets": "[]", "enabled": 1}
+    values = {"url": "https://example.com/hook", "events": '["*"]', "signing": "v1", "secrets": "[]", "enabled": 1}
     times = {"created_at": at, "updated_at": at, "version": 1, "failures": 0, "fence": 0}
-    return {"partner_id": partner, "id": id, **empty, **said, **times}
+    return {"partner_id": partner, "id": id, **empty, **values, **times}
 
 
 def test_a_delivery_by_its_id_alone_is_a_probe_for_each_partner(storage: Storage) -> None:

@@ -247,20 +247,20 @@ def test_a_connection_that_the_receiver_has_closed_is_replaced(
 
 @pytest.mark.parametrize("unasked", [b"!", OK, b"HTTP/1.1 500 Sorry\r\nContent-Length: 0\r\n\r\n"])
 def test_unsolicited_response_is_ignored(make_sender: MakeSender, unasked: bytes) -> None:
-    said: list[int] = []
+    statuses: list[int] = []
 
     def behave(sock: socket.socket, number: int) -> None:
         read_request(sock)
         sock.sendall(OK)
         if number == 0:
             sock.sendall(unasked)
-            said.append(number)
+            statuses.append(number)
         answer_always(OK)(sock, number)
 
     sender = make_sender()
     with Receiver(behave) as receiver:
         send_webhook(sender, receiver)
-        assert wait_for(lambda: said == [0])
+        assert wait_for(lambda: statuses == [0])
         assert send_webhook(sender, receiver).status == 200
 
 
@@ -334,8 +334,8 @@ def test_many_threads_share_a_sender(
 
     def behave(sock: socket.socket, _number: int) -> None:
         while request := read_request(sock):
-            said = request.partition(b"\r\n\r\n")[2]
-            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+            body = request.partition(b"\r\n\r\n")[2]
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     def work(number: int) -> list[str]:
         return [sender.post(receiver.url(), HEADERS, b"%d.%d" % (number, n)).text for n in range(20)]

@@ -136,15 +136,15 @@ TO_VERIFY = [
 ]
 
 
-@pytest.mark.parametrize(("secret", "said"), TO_SIGN)
+@pytest.mark.parametrize(("secret", "message"), TO_SIGN)
 @pytest.mark.parametrize("use", [signing_key, for_receiver])
-def test_a_text_that_cannot_sign_is_refused_with_the_reason(use: Any, secret: Any, said: str) -> None:
-    assert refusal(use, secret) == said
+def test_a_text_that_cannot_sign_is_refused_with_the_reason(use: Any, secret: Any, message: str) -> None:
+    assert refusal(use, secret) == message
 
 
-@pytest.mark.parametrize(("secret", "said"), TO_VERIFY)
-def test_a_text_that_cannot_verify_is_refused_with_the_reason(secret: Any, said: str) -> None:
-    assert refusal(parse_verifying_key, secret) == said
+@pytest.mark.parametrize(("secret", "message"), TO_VERIFY)
+def test_a_text_that_cannot_verify_is_refused_with_the_reason(secret: Any, message: str) -> None:
+    assert refusal(parse_verifying_key, secret) == message
 
 
 def refusal(use: Any, secret: Any) -> str:

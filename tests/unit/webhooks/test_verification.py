@@ -274,8 +274,8 @@ def test_a_public_key_is_no_shared_secret() -> None:
 
 @pytest.mark.parametrize("body", [A.body.decode(), bytearray(A.body), memoryview(A.body), EVENT, None])
 def test_a_body_that_is_not_the_bytes_as_they_came(body: Any) -> None:
-    said = f"The body must be the bytes that were received, not {type(body).__name__}."
-    assert refusal(body) == said
+    message = f"The body must be the bytes that were received, not {type(body).__name__}."
+    assert refusal(body) == message
 
 
 @pytest.mark.parametrize("headers", [None, "webhook-id: 1", [("webhook-id", "1")], 5])
