@@ -488,7 +488,7 @@ def test_a_csrf_wall_that_came_later_fails(make_mounted: Make) -> None:
 
 
 @pytest.mark.blueprint("no wall stands before an isolated mount")
-def test_a_csrf_wall_that_was_there_before_is_well(make_mounted: Make) -> None:
+def test_earlier_csrf_protection_is_ok(make_mounted: Make) -> None:
     assert run_doctor(make_mounted(CSRFProtect))["csrf"] == ("ok", "the API is exempt from CSRFProtect", "")
 
 

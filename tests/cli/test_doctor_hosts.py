@@ -232,7 +232,7 @@ def test_a_hook_that_changes_answers_fails(
     assert read_check(host, "answers") == SPARED
 
 
-def test_a_hook_that_adds_to_an_answer_is_well(blueprint: IsolatedHost) -> None:
+def test_hook_that_adds_a_header_is_ok(blueprint: IsolatedHost) -> None:
     blueprint.app.before_request(lambda: setattr(g, "trace", "t-1"))
 
     @blueprint.app.after_request
@@ -435,7 +435,7 @@ def test_earlier_middleware_is_reported(blueprint: IsolatedHost, host: IsolatedH
     assert read_check(host, "middleware") == ("warn", detail, advice)
 
 
-def test_a_middleware_that_came_later_is_well(host: IsolatedHost) -> None:
+def test_later_middleware_is_ok(host: IsolatedHost) -> None:
     host.mount_another("eu", url_prefix="/eu")
     host.mount()
     host.app.wsgi_app = ProxyFix(host.app.wsgi_app)  # type: ignore[method-assign]
@@ -518,7 +518,7 @@ def add_rows_of_tenants(host: IsolatedHost) -> None:
         connection.exec_driver_sql("CREATE TABLE colours (id INTEGER)")
 
 
-def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(host: IsolatedHost) -> None:
+def test_tenant_rows_without_removal_or_export_are_reported(host: IsolatedHost) -> None:
     host.mount()
     assert read_check(host, "tenant-rows")[0] == "ok"
     add_rows_of_tenants(host)
@@ -529,7 +529,7 @@ def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(host: I
     )
 
 
-def test_rows_of_tenants_that_are_removed_and_exported_are_well(make: Make) -> None:
+def test_removed_and_exported_tenant_rows_are_ok(make: Make) -> None:
     host = make()
     host.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
     host.mount()

@@ -96,7 +96,7 @@ def test_unreachable_storage_is_reported_without_password(check_limits: Told) ->
     )
 
 
-def test_a_storage_that_cannot_be_is_a_failure(check_limits: Told) -> None:
+def test_invalid_storage_url_fails(check_limits: Told) -> None:
     check = check_limits(
         PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0"
     )

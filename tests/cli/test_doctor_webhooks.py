@@ -62,7 +62,7 @@ def test_no_advice_if_webhooks_are_disabled(host: Host) -> None:
     assert keys(host(PROVISIONING_WEBHOOK_LIMIT=0)) == ("ok", "PROVISIONING_WEBHOOK_LIMIT is 0: there are none", "")
 
 
-def test_keys_that_open_every_secret_are_well(host: Host) -> None:
+def test_keys_that_open_every_secret_are_ok(host: Host) -> None:
     subscribe(host(**{KEYS: [OLD]}))
     subscribe(host(**{KEYS: [NEW, OLD]}))
 

@@ -360,7 +360,7 @@ def test_job_finished_by_a_worker_is_reported(host: Flask) -> None:
     assert result.out.startswith(FAILED.replace(JOB, job.id))
 
 
-def test_an_import_does_its_own_job_alone(host: Flask) -> None:
+def test_import_works_on_its_own_job_only(host: Flask) -> None:
     other = Bulk(host, Caller(host, "other"))
     waiting = other.upload("create", [make_row(1)])
     assert run_import(host, "-", "--format", "ndjson", input=ndjson(make_row(1))).status == 0

@@ -558,7 +558,7 @@ def _broken_id() -> str:
     raise RuntimeError(f"the password is {SECRET}")
 
 
-def test_a_crash_is_a_problem_that_says_nothing(url: str, mode: dict[str, Any]) -> None:
+def test_crash_returns_a_problem_without_details(url: str, mode: dict[str, Any]) -> None:
     partner = Caller(mount(build(**mode), url, new_id=_broken_id))
     response = partner("POST", "/tenants", json=EXAMPLE, headers={"X-Request-ID": "r-1"})
     assert check_problem(response) == {
@@ -584,7 +584,7 @@ def test_a_crash_is_logged_once_with_its_traceback_and_request_id(
     assert "_broken_id" in logging.Formatter().format(logged)
 
 
-def test_a_database_that_is_gone_is_a_problem_that_says_nothing(mode: dict[str, Any], tmp_path: Any) -> None:
+def test_lost_database_returns_a_problem_without_details(mode: dict[str, Any], tmp_path: Any) -> None:
     partner = Caller(mount(build(**mode), f"sqlite:///{tmp_path}/{SECRET}/gone.sqlite3"))
     response = partner("GET", "/tenants", headers={"X-Request-ID": "r-1"})
     assert response.headers["Retry-After"] == "2"
@@ -761,7 +761,7 @@ def test_headers_of_a_hooks_exception_are_returned(url: str) -> None:
 
 
 @pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
-def test_a_hook_that_crashes_is_a_problem_that_says_nothing(url: str, mode: dict[str, Any]) -> None:
+def test_crashing_hook_returns_a_problem_without_details(url: str, mode: dict[str, Any]) -> None:
     response = call_hooked_host(url, lambda: _broken_id(), **mode)
     check_problem(response, status=500, code="internal-error")
     assert SECRET not in response.text

@@ -87,7 +87,7 @@ def test_host_hooks_run_for_host_requests(host: IsolatedHost) -> None:
     assert calls == ["url_value_preprocessor", *around]
 
 
-def test_a_wall_that_comes_later_lets_partners_pass(host: IsolatedHost) -> None:
+def test_later_request_hooks_do_not_block_partners(host: IsolatedHost) -> None:
     partner = host.open()
     CSRFProtect(host.app)
     host.app.before_request(lambda: abort(403))

@@ -222,7 +222,7 @@ def test_a_path_of_both_is_the_apis(shared_prefix_host: Caller) -> None:
     assert shared_prefix_host("OPTIONS", "/tenants").status_code == 200
 
 
-def test_everything_else_is_the_hosts(shared_prefix_host: Caller) -> None:
+def test_other_paths_belong_to_the_host(shared_prefix_host: Caller) -> None:
     assert [shared_prefix_host.client.get(path).text for path in ("/api", f"{PREFIX}ish")] == [
         "page api",
         f"page {PREFIX[1:]}ish",

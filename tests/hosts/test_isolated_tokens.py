@@ -85,14 +85,14 @@ def test_without_loaders_of_its_own_the_hosts_context_is_not_opened(host: Isolat
     assert calls == []
 
 
-def test_a_key_that_the_host_changes_ends_the_trust(host: IsolatedHost) -> None:
+def test_changed_key_invalidates_cached_tokens(host: IsolatedHost) -> None:
     partner = host.open()
     assert partner("GET", "/tenants").status_code == 200
     host.app.config["JWT_SECRET_KEY"] = "another key, that is 32 bytes long or more"
     check_problem(partner("GET", "/tenants"), status=401, code="invalid-token")
 
 
-def test_an_audience_that_the_host_demands_later_ends_the_trust(host: IsolatedHost) -> None:
+def test_later_audience_invalidates_cached_tokens(host: IsolatedHost) -> None:
     partner = host.open()
     assert partner("GET", "/tenants").status_code == 200
     host.app.config["JWT_DECODE_AUDIENCE"] = "provisioning"
@@ -338,7 +338,7 @@ def test_token_command_reports_a_refused_host_token(make: Make, how: str) -> Non
     )
 
 
-def test_a_foreign_key_that_verifies_is_said_to_be_refused(make: Make) -> None:
+def test_token_command_reports_a_foreign_verification_key(make: Make) -> None:
     host = make()
     manager = JWTManager(host.app)
     manager.decode_key_loader(lambda _header, _claims: "a key of the provider's, that is 32 bytes or more")

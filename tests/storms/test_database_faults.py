@@ -164,7 +164,7 @@ def test_a_server_that_vanishes_is_given_up_in_seconds(make_pg_app: Callable[...
     "state",
     ["53100", "53200", "25006", "25P03", "57014", "57P01", "58030", "40003", "55P03", "40001", "42501", "XX000"],
 )
-def test_a_failure_of_the_database_is_no_failure_of_ours(failing_app: Flask, state: str) -> None:
+def test_database_failures_return_503(failing_app: Flask, state: str) -> None:
     """Disk full, memory full, read-only, ended, canceled, shut down, I/O, outcome unknown, locked, serialization,
     without a privilege, internal."""
     for headers in ({}, {"Idempotency-Key": "k"}):

@@ -31,7 +31,7 @@ def test_value_expires_after_its_lifetime(clock: Clock) -> None:
     assert cache.get("a") is None
 
 
-def test_a_clock_that_was_put_back_makes_nothing_last(clock: Clock) -> None:
+def test_clock_set_back_expires_cached_values(clock: Clock) -> None:
     cache: TTLCache[str, int] = TTLCache(clock, 60)
     cache.load("a", lambda: 1)
     clock.now -= 1

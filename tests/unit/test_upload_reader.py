@@ -83,7 +83,7 @@ def test_a_table_gives_its_records(
 @pytest.mark.parametrize("media_type", [JSON, NDJSON, CSV])
 @pytest.mark.parametrize("width", [1, 2, 3, 100])
 @pytest.mark.parametrize("encoding", [None, "gzip", "x-gzip"])
-def test_a_byte_order_mark_is_no_part_of_the_upload(media_type: str, width: int, encoding: str | None) -> None:
+def test_byte_order_mark_is_skipped(media_type: str, width: int, encoding: str | None) -> None:
     data = {JSON: b'[{"a":"1"},{"a":"2"}]', NDJSON: b'{"a":"1"}\n{"a":"2"}', CSV: b"a\n1\n2"}[media_type]
     sent = codecs.BOM_UTF8 + data
 

@@ -107,7 +107,7 @@ WRONG = {
 
 @pytest.mark.parametrize("width", [1, 7, 1 << 16])
 @pytest.mark.parametrize(("media_type", "data", "expected"), WRONG.values(), ids=WRONG)
-def test_a_wrong_row_stays_a_row(media_type: str, data: bytes, expected: list[bytes], width: int) -> None:
+def test_invalid_row_is_kept_as_a_row(media_type: str, data: bytes, expected: list[bytes], width: int) -> None:
     pieces = max(width, len(data) // 20_000)
     assert [row for _, row in read_rows(data, media_type, pieces)] == expected
 

@@ -81,7 +81,7 @@ def test_last_write_of_a_burst_is_announced(host: CeleryHost, receiver: Receiver
         assert receiver.wait_for(20, 20)
 
 
-def test_a_burst_sends_few_messages(host: CeleryHost, receiver: Receiver) -> None:
+def test_burst_of_writes_sends_few_messages(host: CeleryHost, receiver: Receiver) -> None:
     partner = host.open()
     endpoint(partner, receiver.url)
     start = time.monotonic()

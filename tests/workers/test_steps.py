@@ -729,6 +729,6 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
         (lambda p: [p.step("a")(lambda: None) for _ in "ab"], "There is a provisioning step named 'a'"),
     ],
 )
-def test_a_step_that_cannot_be_is_refused_in_a_sentence(register: Callable[[Any], Any], message: str) -> None:
+def test_invalid_step_is_refused_with_a_message(register: Callable[[Any], Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         register(TenantProvisioning())

@@ -147,7 +147,7 @@ def test_a_token_stands_in_no_other_place(provisioning_partner: Caller, place: s
 
 
 @pytest.mark.parametrize("name", ["jwt", "access_token", "token"])
-def test_a_token_in_the_query_is_none(provisioning_partner: Caller, name: str) -> None:
+def test_token_in_the_query_is_ignored(provisioning_partner: Caller, name: str) -> None:
     path = f"{TENANTS}?{name}={provisioning_partner.token('tenant:read')}"
     require_refusal(provisioning_partner.api("GET", path), "authentication-required", provisioning_partner.api)
 

@@ -121,7 +121,7 @@ def test_job_of_another_partner_returns_404(
     )
 
 
-def test_a_partner_may_name_no_partner_to_jobs(provisioning_partner: Caller) -> None:
+def test_partner_cannot_use_the_partner_parameter_for_jobs(provisioning_partner: Caller) -> None:
     name = provisioning_partner.partner
     listed = provisioning_partner("GET", f"{JOBS}?partner={name}")
     for response in (listed, upload(provisioning_partner, make_rows(provisioning_partner), partner=name)):

@@ -107,14 +107,14 @@ def test_a_parameter_that_is_sent_twice_is_refused(provisioning_partner: Caller)
     )
 
 
-def test_an_answer_sets_no_cookie_and_depends_on_none(provisioning_partner: Caller) -> None:
+def test_response_sets_no_cookie_and_ignores_cookies(provisioning_partner: Caller) -> None:
     response = provisioning_partner(
         "POST", TENANTS, json=provisioning_partner.body(), headers={"Cookie": "session=nonsense"}
     )
     require_no_cookie(response.expect(201))
 
 
-def test_a_refusal_sets_no_cookie_and_depends_on_none(provisioning_api: MountedApi) -> None:
+def test_refusal_sets_no_cookie_and_ignores_cookies(provisioning_api: MountedApi) -> None:
     for path, status, code in (("/no-such-thing", 404, "not-found"), (TENANTS, 401, "authentication-required")):
         response = provisioning_api("GET", path, headers={"Cookie": "session=nonsense"})
         response.problem(status, code)

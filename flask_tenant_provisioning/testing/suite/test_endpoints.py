@@ -297,7 +297,7 @@ def test_endpoint_of_another_partner_returns_404(
     theirs.require(is_unchanged(provisioning_partner, endpoint), "leave the other partner's endpoint as it was")
 
 
-def test_a_partner_may_name_no_partner_to_endpoints(provisioning_partner: Caller) -> None:
+def test_partner_cannot_use_the_partner_parameter_for_endpoints(provisioning_partner: Caller) -> None:
     named, body = f"{WEBHOOKS}?partner={provisioning_partner.partner}", make_endpoint_body(provisioning_partner)
     for response in (provisioning_partner("GET", named), provisioning_partner("POST", named, json=body)):
         response.problem(403, "insufficient-permission")

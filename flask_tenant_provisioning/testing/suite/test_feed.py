@@ -215,7 +215,7 @@ def test_events_of_other_partners_are_hidden(provisioning_partner: Caller, provi
     named.require(named.json()["items"] == [], "find nothing of another partner's")
 
 
-def test_a_partner_may_name_no_partner_to_the_feed(provisioning_partner: Caller) -> None:
+def test_partner_cannot_use_the_partner_parameter_for_the_feed(provisioning_partner: Caller) -> None:
     for partner in (provisioning_partner.partner, "somebody-else"):
         response = provisioning_partner("GET", f"{EVENTS}?partner={partner}")
         response.problem(403, "insufficient-permission")

@@ -86,7 +86,7 @@ def test_an_upsert_reaches_no_tenant_of_anothers(provisioning_partner: Caller, p
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_partner_may_not_name_a_partner(provisioning_partner: Caller, method: str) -> None:
+def test_partner_cannot_use_the_partner_parameter(provisioning_partner: Caller, method: str) -> None:
     content: dict[str, Any] = {"json": provisioning_partner.body()} if method == "POST" else {}
     for partner in (provisioning_partner.partner, "somebody-else"):
         response = provisioning_partner(method, f"{TENANTS}?partner={partner}", **content)

@@ -177,7 +177,7 @@ def test_deleted_tenants_are_listed_on_request(provisioning_partner: Caller) -> 
 
 
 @pytest.mark.parametrize("query", WRONG_QUERIES)
-def test_a_wrong_parameter_is_named(provisioning_partner: Caller, query: str) -> None:
+def test_invalid_parameter_is_named(provisioning_partner: Caller, query: str) -> None:
     response = provisioning_partner("GET", f"{TENANTS}?{query}")
     response.require(
         {*response.faults("invalid-parameter")} == {WRONG_QUERIES[query]}, f"name {WRONG_QUERIES[query]} alone"

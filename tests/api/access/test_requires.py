@@ -163,7 +163,7 @@ def test_nothing_of_a_refused_token_is_logged(app: Flask, caplog: pytest.LogCapt
         assert part not in response.text
 
 
-def test_all_permissions_are_needed(app: Flask) -> None:
+def test_all_permissions_are_required(app: Flask) -> None:
     @app.post("/audited")
     @requires("tenant:create", "audit:read", "tenant:read")
     def show_audit() -> str:

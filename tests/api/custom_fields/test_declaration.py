@@ -23,7 +23,7 @@ def refusal(kind: Any, **options: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", DOCUMENT_FIELDS)
-def test_a_name_of_the_contracts_is_taken(name: str) -> None:
+def test_built_in_field_name_is_refused(name: str) -> None:
     message = f"Own: every tenant has a field {name!r} already; rename yours."
     assert refusal(schema(**{name: fields.String()})) == [message]
     assert refusal(schema(other=fields.String(data_key=name))) == [message]
@@ -44,7 +44,7 @@ def test_the_name_of_a_parameter_cannot_be_filtered_by(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a-b", "a.b", "é", "1a", "_x", "a b", "x" * 64, "a'b"])
-def test_a_name_is_a_plain_word(name: str) -> None:
+def test_field_name_must_be_an_identifier(name: str) -> None:
     message = f"Own: {name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
     assert refusal(schema(x=fields.String(data_key=name))) == [message]
 

@@ -67,7 +67,7 @@ def test_bodies_have_those_that_clients_send(documented: DocumentedHost, name: s
     assert documented.component("schemas", "Address")["required"] == ["city"]
 
 
-def test_a_patch_requires_none(documented: DocumentedHost) -> None:
+def test_patch_schema_requires_no_field(documented: DocumentedHost) -> None:
     schema = documented.component("schemas", "TenantPatch")
     assert "region" not in schema.get("required", ())
     assert "null" not in str(schema["properties"]["region"])

@@ -353,7 +353,7 @@ def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost])
     assert not {"RateLimit"} & documented.find_response("POST", "/tenants", 401)["headers"].keys()
 
 
-def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
+def test_private_documents_are_described_as_private(tmp_path: Any) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/x.sqlite3", PROVISIONING_PUBLIC_DOCS=False)
     assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 401
     viewer = Caller(app, roles=["partner-viewer"])

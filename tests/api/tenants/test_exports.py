@@ -147,7 +147,7 @@ def test_exports_without_an_archive_stop_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a b", "", "tenant", "end", "archive", "notes"])
-def test_a_kind_that_cannot_be_is_refused(kind: str) -> None:
+def test_invalid_kind_is_refused(kind: str) -> None:
     provisioning = TenantProvisioning()
     provisioning.export("notes")(list)
     with pytest.raises(ConfigurationError, match="An export needs a kind of its own"):

@@ -204,7 +204,7 @@ def test_a_wrong_value_changes_nothing(
 
 @pytest.mark.one_database("a body is read before any database is asked")
 @pytest.mark.parametrize(("metadata", "error"), REFUSED_METADATA.values(), ids=REFUSED_METADATA)
-def test_a_wrong_pair_of_metadata_is_pointed_at(
+def test_invalid_metadata_member_is_pointed_to(
     partner: Caller, metadata: dict[str, Any], error: tuple[str, str, str]
 ) -> None:
     assert_invalid_fields(post(partner, metadata=metadata), error)
@@ -288,7 +288,7 @@ SAME_ADDRESS = {
 
 
 @pytest.mark.parametrize(("first", "second"), SAME_ADDRESS.values(), ids=SAME_ADDRESS)
-def test_one_address_in_two_spellings_answers_409(partner: Caller, first: str, second: str) -> None:
+def test_email_in_another_case_returns_409(partner: Caller, first: str, second: str) -> None:
     document = post(partner, email=first).get_json()
     response = post(partner, email=second)
     assert_problem(
@@ -316,7 +316,7 @@ def test_different_addresses_are_distinct(partner: Caller, first: str, second: s
     assert [post(partner, email=address).status_code for address in (first, second)] == [201, 201]
 
 
-def test_an_address_may_change_its_spelling(partner: Caller) -> None:
+def test_email_can_change_its_case(partner: Caller) -> None:
     document = post(partner).get_json()
     response = partner("PATCH", f"/tenants/{document['tenant']}", json={"email": "Admin@Example.COM"})
     assert (response.status_code, response.get_json()["email"]) == (200, "Admin@Example.COM")

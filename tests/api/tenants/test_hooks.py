@@ -403,7 +403,7 @@ def test_invalid_registration_is_refused_with_a_message(register: Callable[[Any]
     ("after", "message"),
     [({"a": ["b"], "b": ["a"]}, "come after each other"), ({"a": ["c"]}, "after 'c', and there is none")],
 )
-def test_an_order_that_cannot_be_stops_the_start(after: dict[str, list[str]], message: str, tmp_path: Any) -> None:
+def test_invalid_hook_order_raises_at_start(after: dict[str, list[str]], message: str, tmp_path: Any) -> None:
     provisioning = TenantProvisioning()
     for name, others in after.items():
         provisioning.hook("tenant.create", name=name, after=others)(lambda: None)

@@ -306,7 +306,7 @@ def test_a_purge_needs_its_own_permission(partner: Caller, exists: bool) -> None
     ("suspend", "tenant:update"), ("reactivate", "tenant:update"),
     ("delete", "tenant:delete"), ("restore", "tenant:delete"), ("purge", "tenant:delete"),
 ])  # fmt: skip
-def test_a_viewer_moves_nothing(partner: Caller, operation: str, permission: str) -> None:
+def test_viewer_cannot_change_the_state(partner: Caller, operation: str, permission: str) -> None:
     tenant = partner.create()
     response = do(partner.with_roles("partner-viewer"), operation, tenant)
     detail = f"This needs the permission {permission}."

@@ -71,7 +71,7 @@ WRONG: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
 
 
 @pytest.mark.parametrize(("query", "errors"), WRONG.values(), ids=WRONG)
-def test_a_wrong_parameter_is_named(partner: Caller, query: str, errors: list[tuple[str, str, str]]) -> None:
+def test_invalid_parameter_is_named(partner: Caller, query: str, errors: list[tuple[str, str, str]]) -> None:
     assert_invalid_parameters(partner("GET", f"/tenants?{query}"), *errors)
 
 

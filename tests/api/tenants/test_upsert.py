@@ -142,7 +142,7 @@ def test_external_ids_differ_by_every_letter(partner: Caller) -> None:
 @pytest.mark.parametrize(("path", "error"), [
     ("x" * 129, LENGTH), ("%F0%9F%98%80" * 129, LENGTH), ("a%00b", UNSTORABLE), ("%00", UNSTORABLE),
 ], ids=["too long", "too long, of four bytes", "a NUL inside", "a NUL"])  # fmt: skip
-def test_an_external_id_that_cannot_be_is_named(partner: Caller, path: str, error: tuple[str, str, str]) -> None:
+def test_invalid_external_id_names_its_error(partner: Caller, path: str, error: tuple[str, str, str]) -> None:
     response = partner("PUT", f"/tenants/by-external-id/{path}", json=EXAMPLE)
     pointer, code, detail = error
     errors = [{"pointer": pointer, "code": code, "detail": detail}]
@@ -150,7 +150,7 @@ def test_an_external_id_that_cannot_be_is_named(partner: Caller, path: str, erro
     assert fetch_rows(partner.app, "tenants", partner_id=partner.partner) == []
 
 
-def test_an_empty_external_id_is_no_resource(partner: Caller) -> None:
+def test_empty_external_id_returns_404(partner: Caller) -> None:
     response = partner("PUT", "/tenants/by-external-id/", json=EXAMPLE)
     check_problem(response, status=404, code="not-found")
 
@@ -203,7 +203,7 @@ def test_upsert_needs_both_permissions(app: Flask, partner: Caller, granted: str
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["where it is there", "where it is not"])
-def test_an_address_that_another_holds_answers_409(partner: Caller, exists: bool) -> None:
+def test_taken_email_returns_409(partner: Caller, exists: bool) -> None:
     holder = partner.create(email="Admin@Example.com")
     own_tenant = upsert(partner, {**EXAMPLE, "email": "own@example.com"}).get_json() if exists else None
     response = upsert(partner, EXAMPLE)
@@ -343,7 +343,7 @@ def test_lost_race_replaces_the_created_tenant(make_app: Callable[..., Flask], d
     assert fetch_event_types(partner, document) == ["tenant.created", "tenant.updated"]
 
 
-def test_a_deletion_that_races_leaves_one_living_tenant_at_most(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_deletion_leaves_at_most_one_living_tenant(make_app: Callable[..., Flask]) -> None:
     partner = Caller(make_app(PROVISIONING_LICENSE=issue_license(max_tenants=5)))
     document = upsert(partner, FULL).get_json()
 

@@ -37,7 +37,7 @@ def codes(caller: Caller, method: str, path: str, sent: Any, *steps: Any) -> lis
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
-def test_a_change_is_refused_in_one_order(partner: Caller, method: str) -> None:
+def test_change_is_refused_in_a_fixed_order(partner: Caller, method: str) -> None:
     partner.create(email="held@example.com")
     living, deleted = partner.create(), partner.create()
     partner("DELETE", f"/tenants/{deleted['tenant']}")
@@ -58,7 +58,7 @@ def test_a_change_is_refused_in_one_order(partner: Caller, method: str) -> None:
     ]  # fmt: skip
 
 
-def test_a_creation_is_refused_in_one_order(partner: Caller) -> None:
+def test_creation_is_refused_in_a_fixed_order(partner: Caller) -> None:
     partner.create(email="held@example.com")
     full = Caller(partner.app, partner.partner)
     limit(partner, allowed_plans=["gold"], max_tenants=1)
@@ -75,7 +75,7 @@ def test_a_creation_is_refused_in_one_order(partner: Caller) -> None:
         assert refusals == ["validation-error", "plan-not-allowed", "quota-exceeded", "tenant-exists"]
 
 
-def test_a_restoration_is_refused_in_one_order(partner: Caller) -> None:
+def test_restoration_is_refused_in_a_fixed_order(partner: Caller) -> None:
     tenant = partner.create(email="held@example.com")["tenant"]
     path = f"/tenants/{tenant}/restore"
     refusals = [partner("POST", f"/tenants/{NOWHERE}/restore", headers=STALE), partner("POST", path, headers=STALE)]
@@ -91,7 +91,7 @@ def test_a_restoration_is_refused_in_one_order(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("action", ["suspend", "reactivate"])
-def test_a_change_of_state_is_refused_in_one_order(partner: Caller, action: str) -> None:
+def test_state_change_is_refused_in_a_fixed_order(partner: Caller, action: str) -> None:
     living, deleted = partner.create(), partner.create()
     partner("DELETE", f"/tenants/{deleted['tenant']}")
     refusals = [
@@ -101,7 +101,7 @@ def test_a_change_of_state_is_refused_in_one_order(partner: Caller, action: str)
     assert refusals == ["tenant-not-found", "invalid-state", "precondition-failed"]
 
 
-def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
+def test_move_is_refused_in_a_fixed_order(partner: Caller) -> None:
     admin, receiver = Caller(partner.app, roles=["provisioning-admin"]), Caller(partner.app)
     moved = partner.create(email="held@example.com", external_id="x", plan="lead")["tenant"]
     deleted = partner.create()["tenant"]

@@ -129,7 +129,7 @@ def test_a_patch_that_was_done_is_repeated_although_its_etag_is_stale_now(partne
     assert responses[0].headers["ETag"] == '"2"'
 
 
-def test_a_replay_is_the_answer_of_then(partner: Caller) -> None:
+def test_replay_returns_the_original_response(partner: Caller) -> None:
     tenant = partner.create()
     first = send_with_key(partner, "POST", f"{tenant_path(tenant)}/suspend")
     partner("POST", f"{tenant_path(tenant)}/reactivate")
@@ -263,7 +263,7 @@ def test_the_same_key_for_another_tenant_answers_422(partner: Caller) -> None:
     )
 
 
-def test_a_key_of_a_failure_is_not_free_for_another_request(partner: Caller) -> None:
+def test_key_of_a_failed_request_is_bound_to_it(partner: Caller) -> None:
     send_with_key(partner, "PATCH", NOWHERE, {"industry": "Energy"})
     response = send_with_key(partner, "PATCH", NOWHERE, {"industry": "Farming"})
     assert_problem(response, 422, "idempotency-key-reused", REUSED)

@@ -316,7 +316,7 @@ def test_deliveries_older_than_the_events_are_removed(host: Host) -> None:
     assert remove_old_deliveries(host.storage, 30) == 0
 
 
-def test_an_event_that_is_gone_is_given_up(host: Host) -> None:
+def test_delivery_of_a_removed_event_is_given_up(host: Host) -> None:
     receiver = host.endpoint()
     receiver.answer = lambda event: (500, {})
     host.partner.create()

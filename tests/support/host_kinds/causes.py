@@ -61,8 +61,8 @@ CAUSES = {
         "warn",
         "may set cookies on the API's responses",
         seen_by=frozenset({
-            "no_cookie_is_needed", "test_an_answer_sets_no_cookie_and_depends_on_none",
-            "test_a_refusal_sets_no_cookie_and_depends_on_none",
+            "no_cookie_is_needed", "test_response_sets_no_cookie_and_ignores_cookies",
+            "test_refusal_sets_no_cookie_and_ignores_cookies",
         }),
     ),
     "compression": Cause(
