@@ -56,7 +56,7 @@ def test_schema_describes_every_namespace(schema: Any) -> None:
     assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     assert [*schema["properties"]] == ["mail", "look", "free", "place"]
     mail = schema["properties"]["mail"]
-    assert (mail["description"], mail["additionalProperties"]) == ("How mail is sent.", False)
+    assert (mail["description"], mail["additionalProperties"]) == ("Mail settings.", False)
     assert mail["properties"]["from"] == {"type": "string", "format": "email", "default": "noreply@example.com"}
     assert mail["properties"]["password"] == {"type": "string", "minLength": 4, "writeOnly": True}
     assert mail["properties"]["region"] == {"type": "string", "enum": ["eu", "us"], "x-immutable": True}
