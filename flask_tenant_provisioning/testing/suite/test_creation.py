@@ -117,7 +117,7 @@ def test_a_wrong_value_is_named(provisioning_partner: Caller, case: str) -> None
     response.require(response.faults() == {pointer: code}, f"say {code} of {pointer} alone")
 
 
-def test_all_errors_are_returned_at_once(provisioning_partner: Caller) -> None:
+def test_all_wrong_values_are_named_at_once(provisioning_partner: Caller) -> None:
     wrong = {"client_name": "", "email": "admin@", "phone_number": "call me", "colour": "red", "metadata": {"a": 1}}
     response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(**wrong))
     named = {"#/client_name", "#/email", "#/phone_number", "#/colour", "#/metadata/a"}
