@@ -50,8 +50,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     own = any("database" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if own or "database" not in metafunc.fixturenames:
         return
-    one = metafunc.definition.get_closest_marker("one_database")
-    if chosen := DATABASES[0] if one else metafunc.config.getoption("--database"):
+    marker = metafunc.definition.get_closest_marker("one_database")
+    if chosen := DATABASES[0] if marker else metafunc.config.getoption("--database"):
         metafunc.definition.add_marker(pytest.mark.parametrize("database", [chosen], indirect=True))
 
 
@@ -83,14 +83,14 @@ def postgresql_database(schemas: Schemas) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def schemas(postgresql_url: str, tables: Tables) -> Iterator[Schemas]:
     """The session's schemas with the newest tables."""
-    made = Schemas(make_url(postgresql_url), tables)
-    yield made
-    made.close()
+    new_schemas = Schemas(make_url(postgresql_url), tables)
+    yield new_schemas
+    new_schemas.close()
 
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """What brings the newest tables into an empty database."""
+    """The object that creates the newest tables in an empty database."""
     return Tables(tmp_path_factory.mktemp("tables"))
 
 
@@ -116,9 +116,9 @@ def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.
     else:
         server: str = request.getfixturevalue("postgresql_url")
         url = postgresql.create_schema(make_url(server)).render_as_string(hide_password=False)
-    made = hosts.make_host(url)
-    yield made
-    _close(made)
+    new_app = hosts.make_host(url)
+    yield new_app
+    _close(new_app)
 
 
 @pytest.fixture

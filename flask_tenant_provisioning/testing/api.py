@@ -1,4 +1,4 @@
-"""The API of one mount, as its callers know it: where it is, what it demands, and which roles may do what."""
+"""The API of one mount, as its callers know it: its path, its requirements, and the permissions of roles."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class MountedApi:
             raise AssertionError(
                 f"{method} {where} should be answered; the app raised {type(error).__name__}: {error}"
             ) from error
-        root = _root_of(response.request, where)
+        root = _find_root(response.request, where)
         base = f"{root}{self.config.url_prefix}"
         types = self.config.problem_base_uri or f"{base}/problems/"
         return ApiResponse(SentRequest(method, root + where, sent, data), response, base, types)
@@ -112,10 +112,10 @@ class MountedApi:
             pytest.skip("the host has turned Flask-Limiter off")
 
 
-def _root_of(request: Request, where: str) -> str:
+def _find_root(request: Request, where: str) -> str:
     """The path below which callers find the app: a client of the host's may ask for more than `where`."""
-    asked = unquote(urlsplit(where).path)
-    above = request.path.removesuffix(asked) if request.path.endswith(asked) else ""
+    path = unquote(urlsplit(where).path)
+    above = request.path.removesuffix(path) if request.path.endswith(path) else ""
     return request.script_root + above
 
 

@@ -1,4 +1,4 @@
-"""Somebody who calls the API for one partner, in a role that may do what is asked."""
+"""A caller of the API for one partner, in a role with the required permissions."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Caller:
         self._has_written = self._has_webhooks = False
 
     def administrator(self) -> Caller:
-        """Somebody of the same partner who sees every partner's tenants."""
+        """Return a caller of the same partner that sees every partner's tenants."""
         self._has_written = True
         return Caller(self.api, self.partner, self._sign, self.body, self._settle, self._patience, all_partners=True)
 
     def find_role(self, *permissions: str) -> str:
-        """The role in which the caller does what needs `permissions`. Skips where there is none."""
+        """Return a role that grants `permissions`. Skips if there is none."""
         return self.api.find_role(permissions, all_partners=self._is_administrator)
 
     def token(self, *permissions: str, **claims: Any) -> str:
@@ -93,7 +93,7 @@ class Caller:
         also: Sequence[str] = (),
         **options: Any,
     ) -> ApiResponse:
-        """Send a request; `also` are permissions beyond what the operation always needs."""
+        """Send a request; `also` are permissions in addition to those of the operation."""
         __tracebackhide__ = True
         needed = [*self.api.find_permissions(method, path), *also]
         sent = make_bearer_header(self.token(*needed)) | dict(headers or {})
@@ -104,24 +104,24 @@ class Caller:
     def create(self, **fields: Any) -> Document:
         """Create a tenant with these fields, and wait until it is no longer `provisioning`."""
         __tracebackhide__ = True
-        answer = self("POST", TENANTS, json=self.body(**fields))
-        if answer.status == 403 and answer.json().get("code") in LICENSE_LIMIT_CODES:
-            pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
-        return self.wait_until_active(answer.tenant(201))
+        response = self("POST", TENANTS, json=self.body(**fields))
+        if response.status == 403 and response.json().get("code") in LICENSE_LIMIT_CODES:
+            pytest.skip(f"the licence allows no tenant here: {response.json()['detail']}")
+        return self.wait_until_active(response.tenant(201))
 
     def wait_until_active(self, tenant: Document) -> Document:
         """The tenant once it is no longer `provisioning`."""
         __tracebackhide__ = True
-        found = self._wait_for(tenant)
-        if found["status"] != "active":
+        settled = self._wait_for(tenant)
+        if settled["status"] != "active":
             raise AssertionError(
-                f"The tenant {found['tenant']} should become active; it is {found['status']}. "
+                f"The tenant {settled['tenant']} should become active; it is {settled['status']}. "
                 f"{self._describe_open_steps(tenant)}"
             )
-        return found
+        return settled
 
     def wait(self, read: ReadDocument, describe: Callable[[], str]) -> Document:
-        """Return what `read` shows once the host has done its work, or did not in time.
+        """Return the document of `read` once the host has done its work, or the time is up.
 
         Fails where the time that the whole run may wait is used up: `describe` then says for what. Skips from then on.
         """
@@ -162,22 +162,22 @@ class Caller:
         return self.write("DELETE", tenant).tenant()
 
     def purge(self, tenant: Mapping[str, Any], query: str = "") -> ApiResponse:
-        """Remove the tenant for good, as somebody who may: at once (204), or after work of the host's (202)."""
+        """Remove the tenant for good, in a role that may: at once (204), or after work of the host's (202)."""
         __tracebackhide__ = True
-        everybody = self.administrator()
-        answer = everybody.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
-        answer.require(not answer.body, "answer without a body")
-        return answer
+        administrator = self.administrator()
+        response = administrator.write("DELETE", tenant, f"?purge=true{query}", also=["tenant:purge"]).expect(204, 202)
+        response.require(not response.body, "answer without a body")
+        return response
 
     def list_tenants(self, **query: Any) -> list[Document]:
         """Every tenant on the first page of this list."""
         __tracebackhide__ = True
         parameters = urlencode({"limit": 1000, **query})
-        found: list[Document] = self("GET", f"{TENANTS}?{parameters}").document()["items"]
-        return found
+        tenants: list[Document] = self("GET", f"{TENANTS}?{parameters}").document()["items"]
+        return tenants
 
     def clean_up(self) -> None:
-        """Remove what the partner has: for good where an administrator may, else as a partner can.
+        """Remove the partner's tenants and endpoints: for good if an administrator may, else as a partner can.
 
         What the API does not let us remove stays: the test that saw that has failed, or said so.
         """
@@ -220,7 +220,7 @@ class Caller:
         return self._patience.spend(read, lambda: self._describe_open_steps(tenant))
 
     def _describe_open_steps(self, tenant: Document) -> str:
-        """Name the host's steps that keep `tenant` from being active, with what they raised."""
+        """Name the host's steps that keep `tenant` from being active, with their errors."""
         try:
             steps = self("GET", f"{get_tenant_path(tenant)}/provisioning").document()["steps"]
         except (AssertionError, pytest.skip.Exception):
@@ -246,23 +246,23 @@ class Patience:
         return self._waited >= self.seconds
 
     def wait(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
-        """Return what `settle` returns. Fails once where no patience is left, and skips from then on.
+        """Return the document of `settle`. Fails once if no patience is left, and skips from then on.
 
         `describe` names what was waited for; it is asked after each wait of a second or more.
         """
         __tracebackhide__ = True
         if not self.is_used_up:
-            found = self.spend(settle, describe)
+            settled = self.spend(settle, describe)
             if not self.is_used_up:
-                return found
-        said = f"The suite has waited {self.seconds:.0f} s in all for this host's work. {self._cause}"
+                return settled
+        message = f"The suite has waited {self.seconds:.0f} s in all for this host's work. {self._cause}"
         if self._failed:
-            pytest.skip(said)
+            pytest.skip(message)
         self._failed = True
-        pytest.fail(f"{said} {_PATIENCE_ADVICE}", pytrace=False)
+        pytest.fail(f"{message} {_PATIENCE_ADVICE}", pytrace=False)
 
     def spend(self, settle: Callable[[], Document], describe: Callable[[], str]) -> Document:
-        """Return what `settle` returns, and count how long that took."""
+        """Return the document of `settle`, and count its duration."""
         __tracebackhide__ = True
         started = self._clock()
         try:
@@ -280,13 +280,13 @@ def make_bearer_header(token: str) -> dict[str, str]:
 
 
 def wait_until_settled(read: ReadDocument) -> Document:
-    """Return what `read` returns once no worker has work left for it, or after 20 seconds."""
+    """Return the document of `read` once no worker has work left for it, or after 20 seconds."""
     deadline = time.monotonic() + _SETTLE_SECONDS
-    found = read()
-    while _is_under_way(found) and time.monotonic() < deadline:
+    document = read()
+    while _is_under_way(document) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        found = read()
-    return found
+        document = read()
+    return document
 
 
 def _describe_step(step: Mapping[str, Any]) -> str:
@@ -296,6 +296,6 @@ def _describe_step(step: Mapping[str, Any]) -> str:
     return f"The host's step {step['name']!r} is {step['state']} after {step['attempts']} attempts{raised}."
 
 
-def _is_under_way(found: Document) -> bool:
+def _is_under_way(document: Document) -> bool:
     """Return whether a worker has work left for this tenant or bulk job."""
-    return found.get("status") == "provisioning" or found.get("state") in ("queued", "running")
+    return document.get("status") == "provisioning" or document.get("state") in ("queued", "running")

@@ -35,7 +35,7 @@ class SuiteFolder(pytest.Directory):
 
 
 def collect_alone(config: pytest.Config) -> None:
-    """Collect the suite instead of what pytest would collect where it is given no path."""
+    """Collect the suite instead of pytest's default if no path is given."""
     place = config.stash[_FOLDER] = _find_home(config)
     config.args = [str(place)]
 
@@ -47,14 +47,14 @@ def collect_folder(path: Path, parent: pytest.Collector) -> pytest.Collector | N
 
 def add_suite(session: pytest.Session, items: list[pytest.Item]) -> list[pytest.Item]:
     """`items` and, unless they hold it already, the suite."""
-    found = (
+    selected = (
         items
         if any(map(_is_in_suite, items)) or _FOLDER in session.config.stash
         else [*items, *_collect_suite(session, items)]
     )
-    for item in filter(_is_in_suite, found):
+    for item in filter(_is_in_suite, selected):
         item.keywords[KEYWORD] = True
-    return found
+    return selected
 
 
 def _collect_suite(session: pytest.Session, items: list[pytest.Item]) -> Iterator[pytest.Item]:
@@ -70,8 +70,8 @@ def _find_home(config: pytest.Config) -> Path:
     """The folder of the host's tests: the first of `testpaths`, else `tests` with a `conftest.py`, else this one."""
     here = config.invocation_params.dir
     wanted = [Path(here, path) for path in config.args]
-    found = next((path for path in wanted if path.is_dir() and path != here), here / "tests")
-    return found.resolve() if found in wanted or (found / "conftest.py").exists() else here
+    folder = next((path for path in wanted if path.is_dir() and path != here), here / "tests")
+    return folder.resolve() if folder in wanted or (folder / "conftest.py").exists() else here
 
 
 def _iter_modules(parent: pytest.Collector) -> Iterator[SuiteModule]:

@@ -20,35 +20,35 @@ ACTOR_FIELDS, AUDITED_ACTOR_FIELDS = {"sub", "partner"}, {"sub", "partner", "add
 
 
 def read_event_page(caller: Caller, **query: Any) -> ApiResponse:
-    """One page of the feed, which is whole."""
+    """Return one page of the feed; demand that it is complete."""
     __tracebackhide__ = True
-    answer = caller("GET", f"{EVENTS}?{urlencode(query)}")
-    page = answer.document()
-    answer.require({*page} == {"items", "next", "has_more"}, "answer items, next and has_more")
-    answer.require(isinstance(page["next"], str) and bool(page["next"]), "name what to ask next, whatever it shows")
+    response = caller("GET", f"{EVENTS}?{urlencode(query)}")
+    page = response.document()
+    response.require({*page} == {"items", "next", "has_more"}, "answer items, next and has_more")
+    response.require(isinstance(page["next"], str) and bool(page["next"]), "name what to ask next, whatever it shows")
     for event in page["items"]:
-        answer.require({*event} == EVENT_FIELDS, f"show {', '.join(sorted(EVENT_FIELDS))} of each event")
-    return answer
+        response.require({*event} == EVENT_FIELDS, f"show {', '.join(sorted(EVENT_FIELDS))} of each event")
+    return response
 
 
 def iter_event_pages(caller: Caller, **query: Any) -> Iterator[ApiResponse]:
     """Page after page, until no more waits."""
     __tracebackhide__ = True
-    answer = read_event_page(caller, **query)
-    yield answer
-    while answer.json()["has_more"]:
-        answer = read_event_page(caller, **{**query, "after": answer.json()["next"]})
-        yield answer
+    response = read_event_page(caller, **query)
+    yield response
+    while response.json()["has_more"]:
+        response = read_event_page(caller, **{**query, "after": response.json()["next"]})
+        yield response
 
 
 def read_events(caller: Caller, **query: Any) -> list[Document]:
     """Every event."""
     __tracebackhide__ = True
-    return [event for answer in iter_event_pages(caller, **query) for event in answer.json()["items"]]
+    return [event for response in iter_event_pages(caller, **query) for event in response.json()["items"]]
 
 
 def list_event_types(events: list[Document]) -> list[str]:
-    """The types of `events`, without what a host's steps add."""
+    """The types of `events`, without those of a host's steps."""
     return [event["type"] for event in events if event["type"] != "tenant.provisioned"]
 
 
@@ -62,8 +62,8 @@ DELIVERY_FIELDS = frozenset({
     "delivery", "webhook", "partner", "event", "tenant", "state", "attempts", "resent", "next_attempt_at",
     "created_at", "finished_at",
 })  # fmt: skip
-#: A global unicast address that leads nowhere: nobody has any of 3000::/8 (IANA, IPv6 Global Unicast Address
-#: Assignments), so what a worker sends there reaches nobody.
+#: A global unicast address that leads nowhere: no network has any of 3000::/8 (IANA, IPv6 Global Unicast Address
+#: Assignments), so a worker's request there reaches no host.
 UNREACHABLE_HOST = "[3000::1]"
 
 
@@ -90,23 +90,23 @@ def get_delivery_path(delivery: Mapping[str, Any], action: str = "") -> str:
     return f"/deliveries/{delivery['delivery']}{action}"
 
 
-def require_endpoint(answer: ApiResponse, status: int = 200) -> Document:
+def require_endpoint(response: ApiResponse, status: int = 200) -> Document:
     """The endpoint that the answer shows, with everything that one has, and its `ETag`."""
     __tracebackhide__ = True
-    found = answer.document(status)
-    missing = sorted(ENDPOINT_FIELDS - found.keys())
-    answer.require(not missing, f"show every field of an endpoint; it lacks {', '.join(missing)}")
-    answer.require(answer.header("ETag") == format_etag(found["version"]), "answer with the version in the ETag")
-    return found
+    endpoint = response.document(status)
+    missing = sorted(ENDPOINT_FIELDS - endpoint.keys())
+    response.require(not missing, f"show every field of an endpoint; it lacks {', '.join(missing)}")
+    response.require(response.header("ETag") == format_etag(endpoint["version"]), "answer with the version in the ETag")
+    return endpoint
 
 
 def create_endpoint(caller: Caller, **fields: Any) -> Document:
     """An endpoint that was created just now, with its secret. Skips where the host allows the partner no more."""
     __tracebackhide__ = True
-    answer = caller("POST", WEBHOOKS, json=make_endpoint_body(caller, **fields))
-    if answer.status == 403 and answer.json().get("code") == "quota-exceeded":
+    response = caller("POST", WEBHOOKS, json=make_endpoint_body(caller, **fields))
+    if response.status == 403 and response.json().get("code") == "quota-exceeded":
         pytest.skip(f"PROVISIONING_WEBHOOK_LIMIT is {caller.api.config.webhook_limit}")
-    return require_endpoint(answer, 201)
+    return require_endpoint(response, 201)
 
 
 def remove_secret(webhook: Mapping[str, Any]) -> Document:
@@ -123,10 +123,10 @@ def change_endpoint(
     return caller(method, get_endpoint_path(webhook, action), headers=headers, **options)
 
 
-def require_delivery(answer: ApiResponse, status: int = 202) -> Document:
+def require_delivery(response: ApiResponse, status: int = 202) -> Document:
     """The delivery that the answer shows, with everything that one has."""
     __tracebackhide__ = True
-    found = answer.document(status)
-    missing = sorted(DELIVERY_FIELDS - found.keys())
-    answer.require(not missing, f"show every field of a delivery; it lacks {', '.join(missing)}")
-    return found
+    delivery = response.document(status)
+    missing = sorted(DELIVERY_FIELDS - delivery.keys())
+    response.require(not missing, f"show every field of a delivery; it lacks {', '.join(missing)}")
+    return delivery

@@ -54,7 +54,7 @@ def sign_with_another_key(parts: TokenParts) -> str:
 
 
 def sign_with_public_key(parts: TokenParts, public: str) -> str:
-    """A token whose HMAC has for its secret what everybody may know."""
+    """Return a token whose HMAC secret is the public key."""
     return parts.with_header(alg="HS256").encode_token(lambda message: hmac.digest(public.encode(), message, "sha256"))
 
 
@@ -76,5 +76,5 @@ def _encode_part(value: dict[str, Any]) -> str:
 
 
 def _decode_part(part: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return found
+    values: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return values

@@ -18,7 +18,7 @@ from ..mounts import Mounts, get_mounts
 
 
 class NotReady(Exception):
-    """There is nothing to test; the message says why, and what to do."""
+    """There is nothing to test; the message contains the cause and the fix."""
 
 
 def find_mount(app: Flask, name: str | None) -> Mount:

@@ -1,4 +1,4 @@
-"""The pytest plugin. Every run of everybody who installed us loads it, so it imports nothing until it is asked."""
+"""The pytest plugin. Every run of pytest loads it once the package is installed, so it imports nothing at first."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def provisioning_app(request: pytest.FixtureRequest) -> Flask:
-    """The host's app, by default what ``--provisioning-app`` names."""
+    """The host's app, by default that of ``--provisioning-app``."""
     from .host import load_app
 
     return load_app(request.session, request.config.getoption("provisioning_app"))
@@ -75,9 +75,9 @@ def provisioning_app(request: pytest.FixtureRequest) -> Flask:
 
 @pytest.fixture(scope="session")
 def provisioning_mount(pytestconfig: pytest.Config) -> str | None:
-    """The name of the mount to test, by default what ``--provisioning-mount`` says; None is the app's first."""
-    found: str | None = pytestconfig.getoption("provisioning_mount")
-    return found
+    """The name of the mount to test, by default that of ``--provisioning-mount``; None is the app's first."""
+    name: str | None = pytestconfig.getoption("provisioning_mount")
+    return name
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def provisioning_client(provisioning_app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def provisioning_new_partner() -> Callable[[], str]:
-    """Makes the name of a partner that nobody has used. Override it where the host must know its partners."""
+    """Makes unused names of partners. Override it where the host must know its partners."""
     return lambda: f"conformance-{uuid.uuid4().hex}"
 
 
@@ -98,7 +98,7 @@ def provisioning_new_partner() -> Callable[[], str]:
 def provisioning_token(provisioning_app: Flask, provisioning_mount: str | None) -> Callable[..., str]:
     """Signs tokens: called with a role (or None), a partner, and further claims, which count before all others.
 
-    By default the app's own JWT manager signs. Override it where somebody else does.
+    By default the app's own JWT manager signs. Override it where another issuer does.
     """
     from .host import make_signer
 
@@ -118,7 +118,7 @@ def provisioning_tenant_body(provisioning_app: Flask, provisioning_mount: str | 
 
 @pytest.fixture
 def provisioning_settle() -> Callable[[ReadDocument], dict[str, Any]]:
-    """Waits until a new tenant is no longer `provisioning`, or a bulk job has ended: called with what reads it.
+    """Waits until a new tenant is no longer `provisioning`, or a bulk job has ended; takes a function that reads it.
 
     It returns what that read in the end. By default a worker of the host's is at work elsewhere. Override it to do the
     work that is due here.
@@ -158,13 +158,13 @@ def provisioning_callers(
     provisioning_settle: Callable[[ReadDocument], dict[str, Any]],
     _provisioning_patience: Patience,
 ) -> Iterator[Callable[[], Caller]]:
-    """Makes callers, each of a new partner. What they leave is removed in the end."""
+    """Makes callers, each of a new partner. Their tenants and endpoints are removed at the end."""
     from .callers import Caller
 
-    made: list[Caller] = []
+    callers: list[Caller] = []
 
     def make() -> Caller:
-        made.append(
+        callers.append(
             Caller(
                 provisioning_api,
                 provisioning_new_partner(),
@@ -174,10 +174,10 @@ def provisioning_callers(
                 _provisioning_patience,
             )
         )
-        return made[-1]
+        return callers[-1]
 
     yield make
-    for caller in made:
+    for caller in callers:
         caller.clean_up()
 
 

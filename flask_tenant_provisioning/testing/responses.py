@@ -49,7 +49,7 @@ class SentRequest(NamedTuple):
 
 
 class ApiResponse:
-    """An answer of the API. What it does not keep fails the test."""
+    """A response of the API. A broken promise fails the test."""
 
     def __init__(self, sent: SentRequest, response: TestResponse, base: str, types: str) -> None:
         self.sent = sent
@@ -88,8 +88,8 @@ class ApiResponse:
     def fail(self, should: str, cause: str = "") -> NoReturn:
         """Fail: this request `should` have done something else. Unless it is given, the answer tells the `cause`."""
         __tracebackhide__ = True
-        told = f" {HOOK_HINT}" if self.refusal else make_hint(self.status, self.media_type, self.text)
-        hint = f" {cause}" if cause else told
+        default_hint = f" {HOOK_HINT}" if self.refusal else make_hint(self.status, self.media_type, self.text)
+        hint = f" {cause}" if cause else default_hint
         raise AssertionError(f"{self.sent} should {should}.{hint}\n\n{self!r}")
 
     def require(self, holds: bool, should: str, cause: str = "") -> None:
@@ -99,7 +99,7 @@ class ApiResponse:
             self.fail(should, cause)
 
     def expect(self, *statuses: int) -> ApiResponse:
-        """Demand one of these, and what every answer bears. Skips where a hook of the host's refuses a change."""
+        """Demand one of these statuses, and the common headers. Skips if a hook of the host refuses a change."""
         __tracebackhide__ = True
         if self.status not in statuses:
             self._skip_if_hook_refused(*statuses)
@@ -131,36 +131,37 @@ class ApiResponse:
         __tracebackhide__ = True
         self.expect(status)
         self.require(self.media_type == JSON, f"answer with {JSON}, not {self.media_type or 'nothing'}")
-        found = self.json()
-        self.require(isinstance(found, dict), "answer with an object")
-        return dict(found)
+        document = self.json()
+        self.require(isinstance(document, dict), "answer with an object")
+        return dict(document)
 
     def tenant(self, status: int = 200) -> dict[str, Any]:
         """The tenant that the body shows, with everything that a tenant has, and its `ETag`."""
         __tracebackhide__ = True
-        found = self.document(status)
-        self.require_tenant(found)
-        self.require(self.header("ETag") == format_etag(found["version"]), "answer with the version in the ETag")
-        return found
+        tenant = self.document(status)
+        self.require_tenant(tenant)
+        self.require(self.header("ETag") == format_etag(tenant["version"]), "answer with the version in the ETag")
+        return tenant
 
-    def require_tenant(self, found: Mapping[str, Any]) -> None:
+    def require_tenant(self, tenant: Mapping[str, Any]) -> None:
         """Demand that `found`, which stands in the body, is a whole tenant."""
         __tracebackhide__ = True
-        missing = sorted(TENANT_FIELDS - found.keys())
+        missing = sorted(TENANT_FIELDS - tenant.keys())
         self.require(not missing, f"show every field of a tenant; it lacks {', '.join(missing)}")
-        self.require_id(found["tenant"])
-        self.require_instants(found[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at"))
+        self.require_id(tenant["tenant"])
+        self.require_instants(tenant[name] for name in ("created_at", "updated_at", "deleted_at", "purge_at"))
 
-    def require_id(self, found: str) -> None:
+    def require_id(self, id: str) -> None:
         """Demand that `found`, which stands in the body, is an id."""
         __tracebackhide__ = True
-        self.require(_UUID.fullmatch(found) is not None, "show an id that is a UUID in lower case")
+        self.require(_UUID.fullmatch(id) is not None, "show an id that is a UUID in lower case")
 
-    def require_instants(self, found: Iterable[str | None]) -> None:
+    def require_instants(self, instants: Iterable[str | None]) -> None:
         """Demand that `found`, which stand in the body, are times or None."""
         __tracebackhide__ = True
         self.require(
-            all(_TIMESTAMP.fullmatch(one) for one in found if one), "show times in UTC, with milliseconds and Z"
+            all(_TIMESTAMP.fullmatch(instant) for instant in instants if instant),
+            "show times in UTC, with milliseconds and Z",
         )
 
     def problem(self, status: int, code: str, **members: Any) -> dict[str, Any]:
@@ -173,8 +174,8 @@ class ApiResponse:
             self.media_type == PROBLEM_MEDIA_TYPE,
             f"answer with {PROBLEM_MEDIA_TYPE}, not {self.media_type or 'nothing'}",
         )
-        found = self.json()
-        self.require(isinstance(found, dict) and found.get("code") == code, f"answer with the code {code}")
+        problem = self.json()
+        self.require(isinstance(problem, dict) and problem.get("code") == code, f"answer with the code {code}")
         wanted = {
             "type": f"{self._types}{code}",
             "title": PROBLEM_TITLES[code],
@@ -183,19 +184,19 @@ class ApiResponse:
             **members,
         }
         for name, value in wanted.items():
-            self.require(found.get(name) == value, f"name the {name} {value!r} in its problem")
-        self.require(bool(found.get("detail")), "say in its problem what happened, as detail")
+            self.require(problem.get(name) == value, f"name the {name} {value!r} in its problem")
+        self.require(bool(problem.get("detail")), "say in its problem what happened, as detail")
         path = unquote(urlsplit(self.sent.path).path)
-        self.require(unquote(str(found.get("instance"))) == path, f"name the instance {path!r} in its problem")
-        return dict(found)
+        self.require(unquote(str(problem.get("instance"))) == path, f"name the instance {path!r} in its problem")
+        return dict(problem)
 
     def faults(self, code: str = "validation-error") -> dict[str, str]:
         """The code of each fault that a 400 lists, by pointer."""
         __tracebackhide__ = True
         errors = self.problem(400, code).get("errors")
-        complete = isinstance(errors, list) and all({*one} == {"pointer", "code", "detail"} for one in errors)
+        complete = isinstance(errors, list) and all({*error} == {"pointer", "code", "detail"} for error in errors)
         self.require(bool(errors) and complete, "list every fault with its pointer, code and detail")
-        return {one["pointer"]: one["code"] for one in errors or ()}
+        return {error["pointer"]: error["code"] for error in errors or ()}
 
     def _skip_if_hook_refused(self, *statuses: int) -> None:
         """A hook may refuse a change, with a code of the host's own. It may not refuse a valid new tenant."""
@@ -246,8 +247,8 @@ HOOK_HINT = (
 
 def make_hint(status: int, media_type: str, text: str) -> str:
     """A sentence about the likely cause, after a space; empty where there is no telling."""
-    found = _find_hint(status, media_type, text)
-    return f" {found}" if found else ""
+    hint = _find_hint(status, media_type, text)
+    return f" {hint}" if hint else ""
 
 
 def _find_hint(status: int, media_type: str, text: str) -> str:

@@ -29,7 +29,7 @@ def make_rows(partner: Caller, count: int = 2, **fields: Any) -> list[Document]:
 
 
 def make_rows_with_error(partner: Caller) -> list[Document]:
-    """Three rows, of which the second has an invalid email."""
+    """Make three rows whose second row has an invalid email."""
     first, last = make_rows(partner)
     return [first, *make_rows(partner, 1, email="admin@"), last]
 
@@ -66,7 +66,7 @@ ROW_WRITERS: dict[str, Callable[[Rows], bytes]] = {
 def _iter_cells(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in row.items():
         if name == "metadata":
-            yield from ((f"metadata.{key}", one) for key, one in value.items())
+            yield from ((f"metadata.{key}", cell) for key, cell in value.items())
         elif value is not None:
             yield name, value if isinstance(value, str) else json.dumps(value)
 
@@ -96,58 +96,58 @@ def upload(
     *,
     packed: bool = False,
     headers: Mapping[str, str] | None = None,
-    **asked: str,
+    **query: str,
 ) -> ApiResponse:
-    """The answer to an upload of `rows`, or of these bytes, as one who may do what it asks.
+    """Return the response to an upload of `rows`, or of these bytes, with the permissions that it needs.
 
     Skips where the host allows fewer rows, or its licence none.
     """
     __tracebackhide__ = True
-    body = rows if isinstance(rows, bytes) else _write_rows(caller, rows, kind, asked.get("mode"))
+    body = rows if isinstance(rows, bytes) else _write_rows(caller, rows, kind, query.get("mode"))
     typed = {"Content-Type": kind, **({"Content-Encoding": "gzip"} if packed else {}), **(headers or {})}
-    also = OPERATION_PERMISSIONS.get(asked.get("operation", "create"), ())
+    also = OPERATION_PERMISSIONS.get(query.get("operation", "create"), ())
     sent = gzip.compress(body) if packed else body
-    path = f"{JOBS}?{urlencode(asked)}" if asked else JOBS
-    answer = caller("POST", path, body=sent, headers=typed, also=also)
-    if answer.status == 403 and answer.json().get("code") in LICENSE_LIMIT_CODES:
-        pytest.skip(f"the licence allows no tenant here: {answer.json()['detail']}")
-    return answer
+    path = f"{JOBS}?{urlencode(query)}" if query else JOBS
+    response = caller("POST", path, body=sent, headers=typed, also=also)
+    if response.status == 403 and response.json().get("code") in LICENSE_LIMIT_CODES:
+        pytest.skip(f"the licence allows no tenant here: {response.json()['detail']}")
+    return response
 
 
-def read_job(answer: ApiResponse, status: int = 200) -> Document:
+def read_job(response: ApiResponse, status: int = 200) -> Document:
     """The job that the answer shows, with everything that one has."""
     __tracebackhide__ = True
-    found = answer.document(status)
-    require_job(answer, found)
-    return found
+    job = response.document(status)
+    require_job(response, job)
+    return job
 
 
-def require_job(answer: ApiResponse, found: Mapping[str, Any]) -> None:
+def require_job(response: ApiResponse, job: Mapping[str, Any]) -> None:
     """Demand that `found`, which stands in the answer, is a whole job, and that its numbers agree."""
     __tracebackhide__ = True
-    answer.require({*found} == JOB_FIELDS, f"show {', '.join(sorted(JOB_FIELDS))} of a job")
-    answer.require_id(found["job"])
-    answer.require_instants(found[name] for name in ("created_at", "started_at", "finished_at"))
-    counts = [found[name] for name in ("succeeded", "failed", "unchanged", "processed", "total")]
-    answer.require(all(type(count) is int and count >= 0 for count in counts), "count its rows")
-    answer.require(sum(counts[:3]) <= counts[3] <= counts[4], "count no row twice")
-    ended = found["state"] not in ("queued", "running")
-    answer.require((found["finished_at"] is not None) is ended, "say when it ended, once it has")
+    response.require({*job} == JOB_FIELDS, f"show {', '.join(sorted(JOB_FIELDS))} of a job")
+    response.require_id(job["job"])
+    response.require_instants(job[name] for name in ("created_at", "started_at", "finished_at"))
+    counts = [job[name] for name in ("succeeded", "failed", "unchanged", "processed", "total")]
+    response.require(all(type(count) is int and count >= 0 for count in counts), "count its rows")
+    response.require(sum(counts[:3]) <= counts[3] <= counts[4], "count no row twice")
+    ended = job["state"] not in ("queued", "running")
+    response.require((job["finished_at"] is not None) is ended, "say when it ended, once it has")
 
 
-def get_job_path(found: Mapping[str, Any], action: str = "") -> str:
+def get_job_path(job: Mapping[str, Any], action: str = "") -> str:
     """The job's path, or that of something done to it."""
-    return f"{JOBS}/{found['job']}{action}"
+    return f"{JOBS}/{job['job']}{action}"
 
 
-def wait_for_job(caller: Caller, found: Mapping[str, Any]) -> Document:
+def wait_for_job(caller: Caller, job: Mapping[str, Any]) -> Document:
     """The job once it has ended. Where no worker stands ready, its rows are done here."""
     __tracebackhide__ = True
     if caller.api.config.engine != "embedded":
-        _run_job_here(caller, found)
+        _run_job_here(caller, job)
     seen = caller.wait(
-        lambda: read_job(caller("GET", get_job_path(found))),
-        lambda: f"The bulk job {found['job']} has not come to its end.",
+        lambda: read_job(caller("GET", get_job_path(job))),
+        lambda: f"The bulk job {job['job']} has not come to its end.",
     )
     if seen["finished_at"] is None:
         raise AssertionError(f"The bulk job {seen['job']} should end; it is {seen['state']}.")
@@ -160,31 +160,31 @@ def upload_and_wait(caller: Caller, rows: Rows | bytes, kind: str = NDJSON, **op
     Skips where a hook of the host's refuses a change, or its licence a tenant.
     """
     __tracebackhide__ = True
-    found = wait_for_job(caller, read_job(upload(caller, rows, kind, **options), 202))
-    for item in list_items(caller, found, state="failed") if found["failed"] else ():
+    job = wait_for_job(caller, read_job(upload(caller, rows, kind, **options), 202))
+    for item in list_items(caller, job, state="failed") if job["failed"] else ():
         code = item["problem"]["code"]
         if code in LICENSE_LIMIT_CODES:
             pytest.skip(f"the licence allows no tenant here: {item['problem']['detail']}")
-        if code not in PROBLEM_TITLES and found["operation"] not in ("create", "upsert"):
-            pytest.skip(f"a hook of this host refuses {found['operation']}: {item['status']} {code}")
-    return found
+        if code not in PROBLEM_TITLES and job["operation"] not in ("create", "upsert"):
+            pytest.skip(f"a hook of this host refuses {job['operation']}: {item['status']} {code}")
+    return job
 
 
-def require_nothing(caller: Caller, answer: ApiResponse) -> None:
+def require_nothing(caller: Caller, response: ApiResponse) -> None:
     """Demand that the partner has neither a job nor a tenant."""
     __tracebackhide__ = True
-    answer.require(caller("GET", JOBS).document()["items"] == [], "keep nothing of the upload")
-    answer.require(caller.list_tenants(include_deleted="true") == [], "create nothing")
+    response.require(caller("GET", JOBS).document()["items"] == [], "keep nothing of the upload")
+    response.require(caller.list_tenants(include_deleted="true") == [], "create nothing")
 
 
-def list_items(caller: Caller, found: Mapping[str, Any], **asked: Any) -> list[Document]:
+def list_items(caller: Caller, job: Mapping[str, Any], **query: Any) -> list[Document]:
     """Return the results of the job's rows on the first page of this list."""
     __tracebackhide__ = True
-    answer = caller("GET", get_job_path(found, f"/items?{urlencode({'limit': 1000, **asked})}"))
-    page = answer.document()
-    answer.require({*page} == {"items", "next"}, "answer items and next")
+    response = caller("GET", get_job_path(job, f"/items?{urlencode({'limit': 1000, **query})}"))
+    page = response.document()
+    response.require({*page} == {"items", "next"}, "answer items and next")
     for item in page["items"]:
-        answer.require({*item} == ITEM_FIELDS, f"show {', '.join(sorted(ITEM_FIELDS))} of each item")
+        response.require({*item} == ITEM_FIELDS, f"show {', '.join(sorted(ITEM_FIELDS))} of each item")
     return list(page["items"])
 
 
@@ -197,9 +197,9 @@ def _write_rows(caller: Caller, rows: Rows, kind: str, mode: str | None) -> byte
     return body
 
 
-def _run_job_here(caller: Caller, found: Mapping[str, Any]) -> None:
+def _run_job_here(caller: Caller, job: Mapping[str, Any]) -> None:
     mount = caller.api.mount
-    read = partial(actions.load_progress, partner=found["partner"], job_id=found["job"])
+    read = partial(actions.load_progress, partner=job["partner"], job_id=job["job"])
     work = SingleJobWork(mount, float(mount.config.worker_lease_seconds), mount.storage.read(read).job)
     while pieces := work.claim(1):
         work.run(pieces[0])

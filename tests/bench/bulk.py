@@ -1,4 +1,4 @@
-"""How fast and in how much memory a bulk job creates tenants, beside what a loader written by hand does just before it.
+"""Measure time and memory of a bulk job that creates tenants, beside a hand-written loader run just before it.
 
     python -m tests.bench.bulk --db postgresql://root@127.0.0.1:5432/bench --rows 10000 100000 1000000 --workers 2
     python -m tests.bench.bulk --db sqlite:////tmp/bench.sqlite3 --rows 10000 100000 --floor-only
@@ -7,8 +7,8 @@ The floor is COPY into a staging table and INSERT … SELECT on PostgreSQL, `exe
 "whole" from the file of rows on, "database" without making them ready. Ours is whole: from the first byte of the upload
 to the last chunk's commit, by workers that stand ready. The processor's time is the client's and the server's together;
 the floor's is that of its part "database", which uses one core at a time, and ours is spread over all. Memory is each
-process's peak over what it took before. Tables with the prefix ``bench_`` are made anew for each round; the others of
-the database stay as they are.
+process's peak over what it took before. Tables with the prefix ``bench_`` are created again for each round; the other
+tables of the database stay as they are.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from flask_tenant_provisioning.workers.worker import Worker
 from tests.bench import bulk_processor as processor
 from tests.bench.bulk_checks import check_counters, check_rows
 from tests.bench.bulk_floors import PARTNER, SUBJECT, Floor, floor
-from tests.bench.bulk_processes import MIB, mounted, waiting
+from tests.bench.bulk_processes import MIB, mounted, start_waiting
 from tests.bench.bulk_rows import blocks, write
 
 PREFIX = "bench_"
@@ -79,19 +79,22 @@ def provision(mount: Mount, url: str, path: Path, workers: int) -> Ours:
     """Upload the file in one process, and do its job in some others."""
     engine = mount.storage.engine
     with contextlib.ExitStack() as stack:
-        receiver = stack.enter_context(waiting(url, PREFIX, receive, path))
-        ready = [stack.enter_context(waiting(url, PREFIX, work)) for _ in range(workers)]
-        served, began = processor.served(engine), time.monotonic()
+        receiver = stack.enter_context(start_waiting(url, PREFIX, receive, path))
+        ready = [stack.enter_context(start_waiting(url, PREFIX, work)) for _ in range(workers)]
+        served, began = processor.measure_server(engine), time.monotonic()
         received = receiver()()
         stored = time.monotonic()
         worked = [end() for end in [begin() for begin in ready]]
-        ended, served = time.monotonic(), processor.served(engine) - served
-        memory, spent = max(one.memory for one in worked), sum(one.processor for one in (received, *worked))
+        ended, served = time.monotonic(), processor.measure_server(engine) - served
+        memory, spent = (
+            max(process.memory for process in worked),
+            sum(process.processor for process in (received, *worked)),
+        )
         return Ours(stored - began, ended - stored, received.memory, memory, served + spent)
 
 
 def empty(mount: Mount) -> None:
-    """Make the tables anew."""
+    """Create the tables again."""
     engine = mount.storage.engine
     downgrade(engine, PREFIX, "base")
     if engine.dialect.name == "sqlite":
@@ -100,7 +103,7 @@ def empty(mount: Mount) -> None:
     upgrade(engine, PREFIX)
 
 
-def measured(mount: Mount, url: str, path: Path, count: int, workers: int) -> tuple[Floor, Ours | None]:
+def measure(mount: Mount, url: str, path: Path, count: int, workers: int) -> tuple[Floor, Ours | None]:
     """The floor, and ours where there are workers; what both leave in the tables is checked."""
     empty(mount)
     least = floor(mount.storage.engine, path, PREFIX)
@@ -116,13 +119,13 @@ def measured(mount: Mount, url: str, path: Path, count: int, workers: int) -> tu
 
 def line(count: int, least: Floor, ours: Ours | None) -> str:
     """The table's line about so many rows."""
-    found = f"{count:9,} {count / least.database:9,.0f} {count / least.whole:9,.0f}"
+    text = f"{count:9,} {count / least.database:9,.0f} {count / least.whole:9,.0f}"
     if ours is None:
-        return found
+        return text
     ratios = f"{least.database / ours.whole:9.0%} {least.whole / ours.whole:9.0%}"
     spent = f"{least.processor / count * 1e6:9.1f} {ours.processor / count * 1e6:9.1f}"
     memory = f"{ours.receiver / MIB:9.1f} {ours.worker / MIB:9.1f}"
-    return f"{found} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {spent} {memory}"
+    return f"{text} {count / ours.whole:9,.0f} {ours.upload:9.1f} {ours.work:9.1f} {ratios} {spent} {memory}"
 
 
 def main() -> None:
@@ -132,15 +135,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--floor-only", action="store_true")
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     print(HEAD)
-    mount = mounted(given.db, PREFIX)
+    mount = mounted(arguments.db, PREFIX)
     with tempfile.TemporaryDirectory() as folder:
-        for count in given.rows:
+        for count in arguments.rows:
             path = Path(folder, "upload.ndjson")
             write(path, count)
-            workers = 0 if given.floor_only else given.workers
-            print(line(count, *measured(mount, given.db, path, count, workers)), flush=True)
+            workers = 0 if arguments.floor_only else arguments.workers
+            print(line(count, *measure(mount, arguments.db, path, count, workers)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a bulk bench has left in the tables is what it sent: each row once, whole, with its event."""
+"""Check that the tables hold what a bulk bench sent: each row once, whole, with its event."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def check_rows(storage: Storage, count: int) -> None:
     seen = bytearray(count)
     with contextlib.closing(_tenants(storage)) as tenants, contextlib.closing(_events(storage)) as events:
         for tenant, event in zip(tenants, events, strict=True):
-            seen[_checked(tenant, event)] += 1
+            seen[_check_row(tenant, event)] += 1
     assert seen == b"\1" * count, f"{seen.count(0)} rows are missing, {count - seen.count(0) - seen.count(1)} are twice"
 
 
 def _tenants(storage: Storage) -> Generator[dict[str, Any], None, None]:
     tenants = storage.table("tenants").c
-    for values in _streamed(storage, select(*(tenants[name] for name in _KEPT)), tenants.id):
+    for values in _iter_rows(storage, select(*(tenants[name] for name in _KEPT)), tenants.id):
         tenant = dict(zip(_KEPT, values, strict=True))
         yield tenant | {"metadata": json.loads(tenant["metadata"])}
 
@@ -36,11 +36,11 @@ def _tenants(storage: Storage) -> Generator[dict[str, Any], None, None]:
 def _events(storage: Storage) -> Generator[dict[str, Any], None, None]:
     events = storage.table("events").c
     wanted = select(events.type, events.tenant_id, events.data).where(events.tenant_id.is_not(None))
-    for kind, tenant, data in _streamed(storage, wanted, events.tenant_id):
+    for kind, tenant, data in _iter_rows(storage, wanted, events.tenant_id):
         yield json.loads(data) | {"type": kind, "id": tenant}
 
 
-def _streamed(storage: Storage, wanted: Select[Any], order: ColumnElement[Any]) -> Iterator[Any]:
+def _iter_rows(storage: Storage, wanted: Select[Any], order: ColumnElement[Any]) -> Iterator[Any]:
     """All rows in this order, a thousand at a time, however long they take."""
     engine = storage.engine
     if engine.dialect.name == "postgresql":
@@ -51,7 +51,7 @@ def _streamed(storage: Storage, wanted: Select[Any], order: ColumnElement[Any]) 
         yield from connection.execute(wanted.order_by(order), execution_options={"yield_per": 1000})
 
 
-def _checked(tenant: dict[str, Any], event: dict[str, Any]) -> int:
+def _check_row(tenant: dict[str, Any], event: dict[str, Any]) -> int:
     """The number of the row that has become this tenant, with this event."""
     number = int(tenant["external_id"].rpartition("-")[2])
     sent: dict[str, Any] = dict.fromkeys(_SENT) | {"metadata": {}} | row(number)
@@ -70,9 +70,9 @@ def check_counters(storage: Storage, count: int) -> None:
     names = ("rows", "succeeded", "failed", "unchanged")
     with storage.engine.connect() as connection:
         ((state, *counted),) = connection.execute(select(jobs.c.state, *(jobs.c[name] for name in names))).all()
-        told = connection.execute(select(events.c.type).where(events.c.tenant_id.is_(None))).scalars().all()
+        event_types = connection.execute(select(events.c.type).where(events.c.tenant_id.is_(None))).scalars().all()
         parts = connection.execute(select(*(chunks.c[name] for name in names))).all()
     assert (state, counted) == ("succeeded", [count, count, 0, 0]), f"the job is {state}: {counted}"
     summed = [sum(part) for part in zip(*parts, strict=True)]
     assert summed == counted, f"the chunks count {summed}"
-    assert told == ["bulk_job.finished"], f"events of no tenant: {told}"
+    assert event_types == ["bulk_job.finished"], f"events of no tenant: {event_types}"

@@ -1,4 +1,4 @@
-"""What a loader written by hand reaches with the bulk benches' rows: the least that a database takes for them.
+"""Measure a hand-written loader with the bulk benches' rows: the least that a database takes for them.
 
 It trusts its input: each line is parsed, given its identifiers, keys and event, and nothing else.
 """
@@ -103,12 +103,12 @@ def _of_postgresql(engine: Engine, path: Path, prefix: str) -> Floor:
     """COPY into a staging table and two INSERT … SELECT, in one transaction: first with all that is sent made ready
     before, then as the file is read.
     """
-    ready = write_parts(path.with_suffix(".copy"), copied(rows(path, _now())))
+    ready = write_parts(path.with_suffix(".copy"), encode_copy(rows(path, _now())))
     try:
         database, spent = _load(engine, blocks(ready), prefix)
     finally:
         ready.unlink()
-    return Floor(_load(engine, copied(rows(path, _now())), prefix)[0], database, spent)
+    return Floor(_load(engine, encode_copy(rows(path, _now())), prefix)[0], database, spent)
 
 
 def _load(engine: Engine, data: Iterable[bytes], prefix: str) -> tuple[float, float]:
@@ -121,7 +121,7 @@ def _load(engine: Engine, data: Iterable[bytes], prefix: str) -> tuple[float, fl
         connection.execute(f"TRUNCATE {prefix}tenants, {prefix}events")
         connection.execute(f"CREATE TEMP TABLE staging ({columns})")
         connection.execute("CHECKPOINT")
-        began, spent = time.monotonic(), processor.seconds(engine)
+        began, spent = time.monotonic(), processor.measure_all(engine)
         connection.execute("BEGIN")
         with connection.cursor().copy("COPY staging FROM STDIN (FORMAT binary)") as copy:
             for block in data:
@@ -129,10 +129,10 @@ def _load(engine: Engine, data: Iterable[bytes], prefix: str) -> tuple[float, fl
         for table, names in (("tenants", TENANT), ("events", EVENT)):
             connection.execute(f"{_insert(prefix, table, names, _CASTS)} FROM staging")
         connection.execute("COMMIT")
-        return time.monotonic() - began, processor.seconds(engine) - spent
+        return time.monotonic() - began, processor.measure_all(engine) - spent
 
 
-def copied(rows: Iterable[Values]) -> Iterator[bytes]:
+def encode_copy(rows: Iterable[Values]) -> Iterator[bytes]:
     """The rows in the binary form of COPY, all of text (PostgreSQL's manual, under COPY: File Formats)."""
     yield b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
     begin, size, null = struct.pack("!h", len(VARYING)), struct.Struct("!i").pack, struct.pack("!i", -1)
@@ -163,8 +163,8 @@ def _of_sqlite(engine: Engine, path: Path, prefix: str) -> Floor:
         driver: Any = connection.connection.dbapi_connection
         began = time.monotonic()
         driver.execute("BEGIN IMMEDIATE")
-        found = rows(path, _now())
-        while batch := list(islice(found, BATCH)):
+        values = rows(path, _now())
+        while batch := list(islice(values, BATCH)):
             ready, idle = time.monotonic(), time.process_time()
             for statement, taken in statements:
                 driver.executemany(statement, map(taken, batch))

@@ -1,10 +1,10 @@
-"""How fast the rows of each bulk operation are done: together, and one by one where a hook of the host's takes part.
+"""Measure the rows of each bulk operation: in batches, and one by one if a host's hook takes part.
 
     python -m tests.bench.bulk_operations --db postgresql://root@127.0.0.1:5432/bench --tenants 100000 --rows 5000
 
 A partner gets so many tenants, then each operation is done to so many of them, by one worker: rows a second. On
 PostgreSQL first while the database knows nothing yet of its tables, then after it has looked at them (ANALYZE). Tables
-with the prefix ``bench_`` are made anew and dropped.
+with the prefix ``bench_`` are created again and dropped.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ PARTNER = "bench"
 Sent = Callable[[int], dict[str, Any]]
 
 
-def _named(number: int, **more: Any) -> dict[str, Any]:
+def _name_row(number: int, **more: Any) -> dict[str, Any]:
     return {"external_id": row(number)["external_id"], **more}
 
 
 OPERATIONS: dict[str, Sent] = {
-    "update": lambda number: _named(number, metadata={"note": str(random.random())}),
+    "update": lambda number: _name_row(number, metadata={"note": str(random.random())}),
     "upsert": lambda number: {**row(number), "industry": str(random.random())},
-    "suspend": _named,
-    "reactivate": _named,
-    "delete": _named,
+    "suspend": _name_row,
+    "reactivate": _name_row,
+    "delete": _name_row,
 }
 
 
@@ -52,25 +52,25 @@ def main() -> None:
     options.add_argument("--db", required=True, help="a database of the bench's own")
     options.add_argument("--tenants", type=int, default=100_000)
     options.add_argument("--rows", type=int, default=5_000)
-    asked = options.parse_args()
-    with _hosts(asked.db) as (plain, hooked):
+    arguments = options.parse_args()
+    with _hosts(arguments.db) as (plain, hooked):
         together, singly = (Bulk(app, Caller(app, PARTNER)) for app in (plain, hooked))
-        print(f"create {_rate(together, 'create', row, range(asked.tenants)):,.0f} rows/s")
-        numbers = random.sample(range(asked.tenants), 4 * asked.rows)
-        for known in ("nothing known", "analysed"):
+        print(f"create {_rate(together, 'create', row, range(arguments.tenants)):,.0f} rows/s")
+        numbers = random.sample(range(arguments.tenants), 4 * arguments.rows)
+        for statistics in ("nothing known", "analysed"):
             _compare(
-                known,
+                statistics,
                 together,
                 singly,
-                [numbers.pop() for _ in range(asked.rows)],
-                [numbers.pop() for _ in range(asked.rows)],
+                [numbers.pop() for _ in range(arguments.rows)],
+                [numbers.pop() for _ in range(arguments.rows)],
             )
             _analyse(plain)
 
 
 @contextlib.contextmanager
 def _hosts(url: str) -> Iterator[tuple[Flask, Flask]]:
-    """Two hosts on the same tables, of which the second takes part in everything."""
+    """Two hosts on the same tables; the second registers hooks for everything."""
     plain, hooked = _host(url), _host(url, *HOOKED)
     engine = get_storage(plain).engine
     downgrade(engine, PREFIX, "base")
@@ -101,8 +101,8 @@ def _analyse(app: Flask) -> None:
         connection.execute(text("ANALYZE"))
 
 
-def _compare(known: str, together: Bulk, singly: Bulk, ours: list[int], others: list[int]) -> None:
-    print(f"{known:<20}{'together':>12}{'one by one':>12}{'×':>8}")
+def _compare(statistics: str, together: Bulk, singly: Bulk, ours: list[int], others: list[int]) -> None:
+    print(f"{statistics:<20}{'together':>12}{'one by one':>12}{'×':>8}")
     for operation, sent in OPERATIONS.items():
         fast, slow = _rate(together, operation, sent, ours), _rate(singly, operation, sent, others)
         print(f"{operation:<20}{fast:>12,.0f}{slow:>12,.0f}{fast / slow:>8.1f}")

@@ -21,7 +21,7 @@ Task = Callable[..., object]
 
 
 class Took(NamedTuple):
-    """By how many bytes a process's memory grew at most, and how many seconds of the processor it had."""
+    """The greatest growth of a process's memory in bytes, and its CPU seconds."""
 
     memory: int
     processor: float
@@ -37,10 +37,10 @@ def mounted(url: str, prefix: str) -> Mount:
 
 
 @contextlib.contextmanager
-def waiting(url: str, prefix: str, task: Task, *given: Any) -> Iterator[Begun]:
+def start_waiting(url: str, prefix: str, task: Task, *arguments: Any) -> Iterator[Begun]:
     """A process that stands ready to call `task` with a mount of its own and what is `given`."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_stand, args=(theirs, url, prefix, task, *given))
+    process = multiprocessing.get_context("spawn").Process(target=_stand, args=(theirs, url, prefix, task, *arguments))
     process.start()
     theirs.close()
     try:
@@ -56,7 +56,7 @@ def _begin(process: Connection) -> Callable[[], Took]:
     return process.recv
 
 
-def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -> None:
+def _stand(parent: Connection, url: str, prefix: str, task: Task, *arguments: Any) -> None:
     mount = mounted(url, prefix)
     mount.storage.read(lambda session: None)
     gc.freeze()  # As `flask provisioning worker` does.
@@ -65,13 +65,13 @@ def _stand(parent: Connection, url: str, prefix: str, task: Task, *given: Any) -
     parent.send("ready")
     with contextlib.suppress(EOFError):
         parent.recv()
-        task(mount, *given)
+        task(mount, *arguments)
         parent.send(Took(_memory("VmHWM") - idle, time.process_time() - before))
         parent.recv()  # Until then the server keeps the processes that serve this one, whose time is looked at.
 
 
 def _memory(name: str) -> int:
     """This process's memory in bytes: ``VmRSS`` now, ``VmHWM`` at most (Linux, proc(5))."""
-    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found, name
-    return int(found[1]) * 1024
+    match = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert match, name
+    return int(match[1]) * 1024

@@ -9,28 +9,28 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 
-def seconds(engine: Engine) -> float:
-    """What this process, and all of the server's for this database that are there now, have had (Linux, proc(5))."""
-    return time.process_time() + served(engine)
+def measure_all(engine: Engine) -> float:
+    """Return the CPU seconds of this process and of the server's processes for this database (Linux, proc(5))."""
+    return time.process_time() + measure_server(engine)
 
 
-def served(engine: Engine) -> float:
-    """What the server's processes for this database have had; 0 where the database is in the process."""
+def measure_server(engine: Engine) -> float:
+    """Return the CPU seconds of the server's processes for this database; 0 if it is in this process."""
     if engine.dialect.name == "sqlite":
         return 0.0
     return sum(map(_seconds, _processes(f" {engine.url.database} ")))
 
 
 def _processes(database: str) -> list[Path]:
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
         if title.startswith("postgres:") and database in title:
-            found.append(folder)
-    return found
+            pids.append(folder)
+    return pids
 
 
 def _seconds(process: Path) -> float:

@@ -1,4 +1,4 @@
-"""What telling an upload's rows apart costs: µs of CPU a row, and MB a second, for each format, plain and gzip.
+"""Measure the splitting of an upload into rows: µs of CPU a row, and MB a second, for each format, plain and gzip.
 
 python -m tests.bench.bulk_reading --rows 200000
 """
@@ -38,20 +38,20 @@ def row(number: int) -> Row:
 
 
 def ndjson(rows: list[Row]) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in rows)
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def array(rows: list[Row]) -> bytes:
     return json.dumps(rows).encode()
 
 
-def indented(rows: list[Row]) -> bytes:
+def dump_indented(rows: list[Row]) -> bytes:
     return json.dumps(rows, indent=2).encode()
 
 
 def table(rows: list[Row], quoting: Any = csv.QUOTE_MINIMAL) -> bytes:
     text = io.StringIO()
-    flat = [{**{k: v for k, v in one.items() if k != "metadata"}, "metadata.region": "eu-central"} for one in rows]
+    flat = [{**{k: v for k, v in row.items() if k != "metadata"}, "metadata.region": "eu-central"} for row in rows]
     writer = csv.DictWriter(text, list(flat[0]), quoting=quoting)
     writer.writeheader()
     writer.writerows(flat)
@@ -65,7 +65,7 @@ def quoted_table(rows: list[Row]) -> bytes:
 WAYS: dict[str, tuple[Callable[[list[Row]], bytes], str]] = {
     "NDJSON": (ndjson, "application/x-ndjson"),
     "JSON array": (array, "application/json"),
-    "JSON array, indented": (indented, "application/json"),
+    "JSON array, indented": (dump_indented, "application/json"),
     "CSV": (table, "text/csv"),
     "CSV, all quoted": (quoted_table, "text/csv"),
 }
@@ -80,9 +80,9 @@ def seconds(data: bytes, media_type: str, encoding: str | None, rows: int) -> fl
     taken = []
     for _ in range(ROUNDS):
         began = time.process_time()
-        found = sum(len(chunk.lines) for chunk in read_chunks(blocks(data), media_type, encoding, LIMITS))
+        count = sum(len(chunk.lines) for chunk in read_chunks(blocks(data), media_type, encoding, LIMITS))
         taken.append(time.process_time() - began)
-        assert found == rows
+        assert count == rows
     return min(taken)
 
 

@@ -24,7 +24,7 @@ _METADATA: tuple[dict[str, str], ...] = (
 def row(number: int) -> dict[str, Any]:
     """The tenant of this number; external ids ascend with it, emails and names do not."""
     key = number * 2_654_435_761 % (1 << 32)
-    found = {
+    values = {
         "external_id": f"customer-{number:09}",
         "client_name": f"{_NAMES[key % 8]} {key:08x} {_KINDS[key % 5]}",
         "email": f"Office.{key:08x}@example.com",
@@ -33,7 +33,7 @@ def row(number: int) -> dict[str, Any]:
         "plan": _PLANS[key % 3],
         "metadata": _METADATA[number // 3 % 3],
     }
-    return {name: value for name, value in found.items() if value not in (None, {})}
+    return {name: value for name, value in values.items() if value not in (None, {})}
 
 
 def lines(count: int) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What a page of 50 costs at the beginning of a partner's tenants, and after 99 % of them.
+"""Measure a page of 50 at the beginning of a partner's tenants, and after 99 % of them.
 
     python -m tests.bench.depth --db postgresql://localhost/bench --rows 2000000
 
@@ -26,7 +26,7 @@ SORTS = ("created_at", "-created_at", "client_name", "-client_name")
 
 
 class Cost(NamedTuple):
-    """What a request takes, in microseconds: the processor's time in this process, and time in all."""
+    """The time of a request, in microseconds: the processor's time in this process, and time in all."""
 
     cpu: float
     wall: float
@@ -54,7 +54,7 @@ def _name(n: int) -> str:
 
 
 def place(rows: int, sort: str, depth: float) -> str:
-    """Where this share of all tenants ends."""
+    """Return the cursor after this share of all tenants."""
     n = round(rows * ((1 - depth) if sort.startswith("-") else depth))
     return f"{_name(n).casefold() if sort.endswith('client_name') else creation_time(n)}\n{tenant_id(n)}"
 
@@ -64,22 +64,22 @@ def query(rows: int, sort: str, depth: float) -> dict[str, str]:
     if not depth:
         return {"sort": sort}
     cursors = target.app.extensions["tenant_provisioning"]["provisioning"].cursors
-    asked = make_cursor_scope(target.PARTNER, {"sort": sort, "include_deleted": False})
-    return {"sort": sort, "cursor": cursors.seal(place(rows, sort, depth), asked)}
+    scope = make_cursor_scope(target.PARTNER, {"sort": sort, "include_deleted": False})
+    return {"sort": sort, "cursor": cursors.seal(place(rows, sort, depth), scope)}
 
 
 def measure(queries: list[dict[str, str]], requests: int) -> list[Cost]:
-    """What each of these pages costs: the median of so many `requests`, all pages in turn."""
+    """Return the cost of each of these pages: the median of so many `requests`, all pages in turn."""
     token = target.token()
-    for asked in queries * 20:
-        _once(token, asked)
-    taken = [[_once(token, asked) for asked in queries] for _ in range(requests)]
+    for query in queries * 20:
+        _once(token, query)
+    taken = [[_once(token, query) for query in queries] for _ in range(requests)]
     return [Cost(*(statistics.median(part) for part in zip(*costs, strict=True))) for costs in zip(*taken, strict=True)]
 
 
-def _once(token: str, asked: dict[str, str]) -> Cost:
+def _once(token: str, query: dict[str, str]) -> Cost:
     headers = [("Authorization", f"Bearer {token}")]
-    environ = EnvironBuilder(target.BASE, query_string=urlencode(asked), headers=headers).get_environ()
+    environ = EnvironBuilder(target.BASE, query_string=urlencode(query), headers=headers).get_environ()
     cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     body, status, _ = run_wsgi_app(target.app, environ, buffered=True)
     cost = Cost((time.process_time_ns() - cpu) / 1000, (time.perf_counter_ns() - wall) / 1000)
@@ -93,13 +93,13 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--requests", type=int, default=2000)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     began = time.perf_counter()
-    prepare(given.db, given.rows)
-    print(f"{given.rows:,} tenants written in {time.perf_counter() - began:.0f} s")
+    prepare(arguments.db, arguments.rows)
+    print(f"{arguments.rows:,} tenants written in {time.perf_counter() - began:.0f} s")
     print("sort           µs CPU at 0, 99 %, ratio    µs wall at 0, 99 %, ratio")
     for sort in SORTS:
-        first, deep = measure([query(given.rows, sort, depth) for depth in (0, 0.99)], given.requests)
+        first, deep = measure([query(arguments.rows, sort, depth) for depth in (0, 0.99)], arguments.requests)
         ratio = deep.over(first)
         print(f"{sort:13} {first.cpu:9.0f} {deep.cpu:6.0f} {ratio.cpu:8.2f}", end=" ")
         print(f"{first.wall:12.0f} {deep.wall:6.0f} {ratio.wall:8.2f}")

@@ -1,4 +1,4 @@
-"""How soon a webhook's first attempt follows a write with Celery, and what that costs the write.
+"""Measure the delay of a webhook's first attempt after a write with Celery, and its cost to the write.
 
     python -m tests.bench.first_attempts --db postgresql://localhost/bench --writes 60 --kind redis
 
@@ -49,8 +49,8 @@ def __getattr__(name: str) -> Celery:
     """The Celery app, made when ``celery -A`` asks for it."""
     if name != "celery":
         raise AttributeError(name)
-    found: Celery = create_app().extensions["celery"]
-    return found
+    celery: Celery = create_app().extensions["celery"]
+    return celery
 
 
 @contextmanager
@@ -66,16 +66,16 @@ def run_worker(config: dict[str, Any]) -> Iterator[None]:
 
 
 def delays(partner: Caller, receiver: Receiver, writes: int) -> list[float]:
-    """For each of so many writes, the milliseconds from its answer to the arrival."""
-    found = []
+    """Return the milliseconds from the response to the arrival, for each of so many writes."""
+    seconds = []
     for _ in range(writes):
         time.sleep(random.uniform(0, 1))
         before = len(receiver.requests)
         partner.create()
         answered = time.perf_counter()
         assert receiver.wait_for(before + 1, 60)
-        found.append((time.perf_counter() - answered) * 1000)
-    return found
+        seconds.append((time.perf_counter() - answered) * 1000)
+    return seconds
 
 
 def cost(partner: Caller, writes: int) -> float:
@@ -86,9 +86,9 @@ def cost(partner: Caller, writes: int) -> float:
     return (time.process_time() - began) / writes * 1000
 
 
-def spread(found: list[float]) -> str:
+def spread(seconds: list[float]) -> str:
     """The median and the slowest in twenty."""
-    return f"median {statistics.median(found):6.0f} ms, 95 % {statistics.quantiles(found, n=20)[-1]:6.0f} ms"
+    return f"median {statistics.median(seconds):6.0f} ms, 95 % {statistics.quantiles(seconds, n=20)[-1]:6.0f} ms"
 
 
 def _say_nothing(self: Notifier) -> None:
@@ -101,12 +101,12 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--kind", choices=brokers.KINDS, default="redis")
     parser.add_argument("--writes", type=int, default=60)
-    given: Any = parser.parse_args()
-    with brokers.open_broker(given.kind) as part, open_receiver() as receiver:
+    arguments: Any = parser.parse_args()
+    with brokers.open_broker(arguments.kind) as part, open_receiver() as receiver:
         celery = {**part.settings(), "beat_schedule": beat_schedule()}
         config = {
             **LOCAL_WEBHOOKS,
-            "PROVISIONING_DATABASE_URL": given.db,
+            "PROVISIONING_DATABASE_URL": arguments.db,
             "PROVISIONING_ENGINE": "celery",
             "PROVISIONING_ENCRYPTION_KEYS": ["a key of the bench, long enough"],
             "CELERY": celery,
@@ -119,7 +119,7 @@ def main() -> None:
             assert receiver.wait_for(1, 60)
             for name, happened in ways.items():
                 Notifier.notify_events = happened  # type: ignore[method-assign]
-                print(f"{name:6} {spread(delays(partner, receiver, given.writes))}")
+                print(f"{name:6} {spread(delays(partner, receiver, arguments.writes))}")
         for name, happened in [*ways.items()] * 3:
             Notifier.notify_events = happened  # type: ignore[method-assign]
             print(f"{name:6} {cost(partner, 2000):.3f} ms CPU a write")

@@ -1,4 +1,4 @@
-"""What rate limits cost a request: without any, counted in memory, and counted in Redis.
+"""Measure the cost of rate limits for a request: without any, counted in memory, and counted in Redis.
 
     python -m tests.bench.limits --db sqlite:////tmp/limits.sqlite3 --redis redis://127.0.0.1:6379/5
 
@@ -32,14 +32,14 @@ def hosts(db: str, redis: str) -> dict[str, Flask]:
     }
 
 
-def unlimited(app: Flask, times: int = 1_000_000) -> float:
+def measure_unlimited(app: Flask, times: int = 1_000_000) -> float:
     """Return the nanoseconds that a request of a host without limits spends on them."""
     mount = get_mount(app)
     return timeit.timeit(lambda: mount.has_rate_limit("read"), number=times) / times * 1e9
 
 
 def measure(apps: dict[str, Flask], requests: int) -> dict[str, Cost]:
-    """What reading one tenant costs on each: the median of so many `requests`."""
+    """Return the cost of one tenant's GET on each host: the median of so many `requests`."""
     callers = {name: Caller(app, "bench") for name, app in apps.items()}
     email = f"{time.time_ns()}@example.com"
     path = f"/tenants/{callers['off'].create(email=email)['tenant']}"
@@ -68,11 +68,11 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--redis", required=True)
     parser.add_argument("--requests", type=int, default=3000)
-    given: Any = parser.parse_args()
-    apps = hosts(given.db, given.redis)
-    print(f"without limits a request spends {unlimited(apps['off']):.0f} ns on them")
+    arguments: Any = parser.parse_args()
+    apps = hosts(arguments.db, arguments.redis)
+    print(f"without limits a request spends {measure_unlimited(apps['off']):.0f} ns on them")
     print("counted in   µs CPU   µs wall")
-    for name, cost in measure(apps, given.requests).items():
+    for name, cost in measure(apps, arguments.requests).items():
         print(f"{name:10} {cost.cpu:8.0f} {cost.wall:9.0f}")
 
 

@@ -1,4 +1,4 @@
-"""How many steps a second Celery brings about, with one to a message and with a batch to each.
+"""Measure the steps a second that Celery does, with one to a message and with a batch to each.
 
     python -m tests.bench.messages --db postgresql://localhost/bench --tenants 2000
 
@@ -58,8 +58,8 @@ def __getattr__(name: str) -> Celery:
     """The Celery app, made when ``celery -A`` asks for it."""
     if name != "celery":
         raise AttributeError(name)
-    found: Celery = create_app().extensions["celery"]
-    return found
+    celery: Celery = create_app().extensions["celery"]
+    return celery
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def create_tenants(app: Flask, tenants: int) -> float:
 
 
 def rate(app: Flask, tenants: int, begin: Callable[[Mount, list[StepKey]], object]) -> float:
-    """How many steps a second are done, from the beginning to the last one."""
+    """Return the number of steps done a second, from the beginning to the last one."""
     mount: Mount = app.extensions["tenant_provisioning"]["provisioning"]
     keys = mount.storage.read(lambda session: claims.find_overdue_steps(session, tenants, 0))
     assert len(keys) == tenants
@@ -101,7 +101,7 @@ def _at_work(app: Flask) -> bool:
         return bool(connection.scalar(text("SELECT 1 FROM provisioning_steps WHERE due_at IS NOT NULL LIMIT 1")))
 
 
-def one_by_one(mount: Mount, keys: list[StepKey]) -> None:
+def send_one_by_one(mount: Mount, keys: list[StepKey]) -> None:
     """Send a message for each step."""
     for key in keys:
         mount.storage.wake_workers([(STEP_WORK, *key)])
@@ -113,7 +113,7 @@ def all_at_once(mount: Mount, keys: list[StepKey]) -> None:
 
 
 def through(kind: str, db: str, tenants: int) -> str:
-    """What there is to say of one broker."""
+    """Measure one broker and print its figures."""
     with brokers.open_broker(kind) as part:
         config = {"PROVISIONING_DATABASE_URL": db, "PROVISIONING_ENGINE": "celery", "CELERY": part.settings()}
         app = create_app(**make_config(**config))
@@ -124,7 +124,7 @@ def through(kind: str, db: str, tenants: int) -> str:
             partner = Caller(app)
             first = partner.create()
             assert wait_for(lambda: read_tenant_status(partner, first) == "active", 60)
-            single = rate(app, tenants, one_by_one)
+            single = rate(app, tenants, send_one_by_one)
             silent = create_tenants(quiet, tenants)
             batched = rate(app, tenants, all_at_once)
         return f"{kind:10} {single:10.0f} {batched:10.0f} {silent:12.2f} {sending:10.2f}"
@@ -135,13 +135,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--db", required=True)
     parser.add_argument("--tenants", type=int, default=2000)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     print("steps/s     one each  20 to each | ms CPU a request: unsent, with a message")
     for kind in brokers.KINDS:
-        print(through(kind, given.db, given.tenants) if not brokers.find_fault(kind) else f"{kind}: not found")
-    quiet = create_app(**make_config(PROVISIONING_DATABASE_URL=given.db))
-    create_tenants(quiet, given.tenants)
-    print(f"no broker  {rate(quiet, given.tenants, lambda mount, _keys: make_worker(mount).drain()):21.0f}")
+        print(through(kind, arguments.db, arguments.tenants) if not brokers.find_fault(kind) else f"{kind}: not found")
+    quiet = create_app(**make_config(PROVISIONING_DATABASE_URL=arguments.db))
+    create_tenants(quiet, arguments.tenants)
+    print(f"no broker  {rate(quiet, arguments.tenants, lambda mount, _keys: make_worker(mount).drain()):21.0f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many webhooks a second one process sends to a sink on this machine, beside what `http.client` alone does.
+"""Measure the webhooks a second that one process sends to a sink on this machine, beside `http.client` alone.
 
     python -m tests.bench.sending --threads 8 --seconds 3
 
@@ -106,7 +106,7 @@ def post_with(sender: Sender, url: str) -> Callable[[], Post]:
 
 
 def rate(make: Callable[[], Post], threads: int, seconds: float) -> float:
-    """How many posts a second so many threads make."""
+    """Return the number of posts a second of so many threads."""
     end = time.monotonic() + seconds
 
     def work(_number: int) -> int:
@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=3)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     at_hand, system = sender(resolve_example_to("127.0.0.1")), sender(socket.getaddrinfo)
     with sink() as port, contextlib.closing(at_hand), contextlib.closing(system):
         ways = {
@@ -133,9 +133,9 @@ def main() -> None:
             "Sender, name at hand": post_with(at_hand, f"http://example.com:{port}/hook"),
             "Sender, system's resolver": post_with(system, f"http://localhost:{port}/hook"),
         }
-        rounds = [[rate(make, given.threads, given.seconds) for make in ways.values()] for _ in range(ROUNDS)]
-    for name, found in zip(ways, zip(*rounds, strict=True), strict=True):
-        print(f"{name:26} {statistics.median(found):7,.0f} POST/s")
+        rounds = [[rate(make, arguments.threads, arguments.seconds) for make in ways.values()] for _ in range(ROUNDS)]
+    for name, rates in zip(ways, zip(*rounds, strict=True), strict=True):
+        print(f"{name:26} {statistics.median(rates):7,.0f} POST/s")
 
 
 if __name__ == "__main__":

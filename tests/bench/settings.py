@@ -1,4 +1,4 @@
-"""What the host's code pays to read a tenant's settings, remembered and not.
+"""Measure the host's read of a tenant's settings, cached and not.
 
     python -m tests.bench.settings --db sqlite:////tmp/settings.sqlite3
 
@@ -24,17 +24,17 @@ _REMEMBERED, _READ, _ROUNDS = 50_000, 300, 7
 
 def microseconds(read: Callable[[], object], count: int) -> str:
     """The median of some rounds, with the lowest and the highest."""
-    found = []
+    seconds = []
     for _ in range(_ROUNDS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(count):
             read()
-        found.append((time.perf_counter() - begun) / count * 1e6)
-    return f"{statistics.median(found):.2f} µs ({min(found):.2f}-{max(found):.2f})"
+        seconds.append((time.perf_counter() - start) / count * 1e6)
+    return f"{statistics.median(seconds):.2f} µs ({min(seconds):.2f}-{max(seconds):.2f})"
 
 
 def sender(provisioning: TenantProvisioning, tenant: str) -> object:
-    """What a host's code asks for."""
+    """Return what a host's code reads."""
     return provisioning.settings_for(tenant).mail.sender
 
 

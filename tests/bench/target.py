@@ -58,7 +58,7 @@ def _fill(connection: Connection, rows: int) -> None:
         connection.execute(insert, [_row(n) for n in range(first, min(first + 5000, rows))])
 
 
-def _at(n: int) -> str:
+def _format_time(n: int) -> str:
     return (_START + n * _STEP).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -69,7 +69,7 @@ def _row(n: int) -> dict[str, Any]:
         "client_name": name, "name_key": name.casefold(), "email": email, "email_key": email,
         "phone_number": "+351 912 345 678", "industry": "retail", "plan": None, "metadata": "{}",
         "status": "active", "status_before": None, "suspended_reason": None, "version": 1, "live": 1,
-        "created_at": _at(n), "updated_at": _at(n), "deleted_at": None, "purge_at": None,
+        "created_at": _format_time(n), "updated_at": _format_time(n), "deleted_at": None, "purge_at": None,
     }  # fmt: skip
 
 
@@ -93,13 +93,15 @@ def get_path(n: int) -> str:
 def list_query(n: int) -> str:
     """A page's query, spread over all of them."""
     k = (n * 7919) % max(1, _count - 100)
-    asked = {"sort": "created_at", "include_deleted": False}
+    query = {"sort": "created_at", "include_deleted": False}
     cursors = app.extensions["tenant_provisioning"]["provisioning"].cursors
-    return urlencode({"cursor": cursors.seal(f"{_at(k)}\n{uuid.UUID(int=k + 1)}", make_cursor_scope(PARTNER, asked))})
+    return urlencode(
+        {"cursor": cursors.seal(f"{_format_time(k)}\n{uuid.UUID(int=k + 1)}", make_cursor_scope(PARTNER, query))}
+    )
 
 
 def counts() -> tuple[int, int]:
-    """How many (tenants, events) there are."""
+    """Return the numbers of (tenants, events)."""
     with app.extensions["tenant_provisioning"]["provisioning"].storage.engine.connect() as connection:
         return tuple(
             connection.execute(text(f"SELECT count(*) FROM provisioning_{name}")).scalar_one()

@@ -1,4 +1,4 @@
-"""How many webhooks a second one worker process delivers, beside what `http.client` alone sends in the same run.
+"""Measure the webhooks a second that one worker delivers, beside `http.client` alone in the same run.
 
     python -m tests.bench.webhooks --db postgresql://root@127.0.0.1:5432/bench --events 6000 --endpoints 3
 
@@ -87,7 +87,7 @@ def deliver_all(storage: Storage, sender: Sender) -> float:
 
 
 def count_succeeded(storage: Storage) -> int:
-    """How many deliveries were taken."""
+    """Return the number of succeeded deliveries."""
     deliveries = storage.table("deliveries")
     with storage.engine.connect() as connection:
         return connection.scalar(select(func.count()).where(deliveries.c.state == "succeeded")) or 0
@@ -99,18 +99,18 @@ def main() -> None:
     parser.add_argument("--db", required=True)
     parser.add_argument("--events", type=int, default=6000)
     parser.add_argument("--endpoints", type=int, default=3)
-    given: Any = parser.parse_args()
+    arguments: Any = parser.parse_args()
     sender = Sender(SsrfGuard(["http"], [], [ip_network("127.0.0.0/8")]))
-    with sink() as port, open_storage(given.db) as storage, contextlib.closing(sender):
-        for _ in range(given.endpoints):
+    with sink() as port, open_storage(arguments.db) as storage, contextlib.closing(sender):
+        for _ in range(arguments.endpoints):
             endpoint(storage, f"http://127.0.0.1:{port}/hook")
         write(storage, 200)
         deliver_all(storage, sender)
-        write(storage, given.events)
+        write(storage, arguments.events)
         floor = rate(bare(port), 8, 2)
         seconds = deliver_all(storage, sender)
-        count = count_succeeded(storage) - 200 * given.endpoints
-        assert count == given.events * given.endpoints, f"{count} were taken"
+        count = count_succeeded(storage) - 200 * arguments.endpoints
+        assert count == arguments.events * arguments.endpoints, f"{count} were taken"
         print(f"http.client {floor:8,.0f} POST/s")
         print(f"deliveries  {count / seconds:8,.0f} /s  ({count:,} in {seconds:.1f} s)")
 

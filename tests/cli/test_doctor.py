@@ -91,7 +91,7 @@ ISOLATED = {
     "no hook around a request uses sessions or cookies": "the mount is isolated: no code of the host runs before it",
     "no Flask-Compress": "the mount is isolated: no code of the host runs before it",
 }
-HEALTHY_ISOLATED = functools.reduce(lambda told, pair: told.replace(*pair), ISOLATED.items(), HEALTHY)
+HEALTHY_ISOLATED = functools.reduce(lambda text, pair: text.replace(*pair), ISOLATED.items(), HEALTHY)
 
 Make = Callable[..., Flask]
 
@@ -103,7 +103,7 @@ def file(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def mounted(file: str) -> Callable[..., Flask]:
+def make_mounted(file: str) -> Callable[..., Flask]:
     """Makes licensed hosts on SQLite; `prepare` is called before the API is mounted."""
 
     def make(prepare: Callable[[Flask], Any] = lambda _app: None, **config: Any) -> Flask:
@@ -137,22 +137,22 @@ def test_healthy_host_gets_a_line_for_each_check(make_app: Make, database: str) 
     assert server[3].endswith(str(url.database))
 
 
-def test_json_holds_the_same(mounted: Make) -> None:
-    app = mounted()
+def test_json_holds_the_same(make_mounted: Make) -> None:
+    app = make_mounted()
     lines = run_command(app, "doctor").out.splitlines()
     checks = run_doctor(app)
     assert [*checks] == [*CHECKS]
     assert [line.split()[:2] for line in lines] == [[status, name] for name, (status, _, _) in checks.items()]
 
 
-def test_unknown_key_suggests_a_similar_one(mounted: Make) -> None:
-    assert unwell(mounted(PROVISIONING_RETENTION_DAY=3)) == {
+def test_unknown_key_suggests_a_similar_one(make_mounted: Make) -> None:
+    assert unwell(make_mounted(PROVISIONING_RETENTION_DAY=3)) == {
         "configuration": ("warn", "there is no PROVISIONING_RETENTION_DAY", "did you mean PROVISIONING_RETENTION_DAYS?")
     }
 
 
-def test_value_set_after_init_app_is_reported(mounted: Make) -> None:
-    app = mounted()
+def test_value_set_after_init_app_is_reported(make_mounted: Make) -> None:
+    app = make_mounted()
     app.config.update(PROVISIONING_RETENTION_DAYS=-1, PROVISIONING_DATABASE_URL=7)
     assert unwell(app) == {
         "configuration": (
@@ -166,8 +166,8 @@ def test_value_set_after_init_app_is_reported(mounted: Make) -> None:
     }
 
 
-def test_admin_role_without_permissions_is_reported(mounted: Make) -> None:
-    assert unwell(mounted(PROVISIONING_ADMIN_ROLES=["root"])) == {
+def test_admin_role_without_permissions_is_reported(make_mounted: Make) -> None:
+    assert unwell(make_mounted(PROVISIONING_ADMIN_ROLES=["root"])) == {
         "configuration": (
             "warn",
             "PROVISIONING_ADMIN_ROLES names root, which PROVISIONING_ROLES does not define",
@@ -185,23 +185,25 @@ def test_admin_role_without_permissions_is_reported(mounted: Make) -> None:
     ],
 )
 def test_a_licence_near_its_end_and_after_it(
-    mounted: Make, begin: float, end: float, expected: tuple[str, str]
+    make_mounted: Make, begin: float, end: float, expected: tuple[str, str]
 ) -> None:
     now = int(time.time())
     begins, ends = now + int(begin * DAY), now + int(end * DAY)
-    app = mounted(PROVISIONING_LICENSE=issue_license(id="lic-1", not_before=begins, expires=ends))
+    app = make_mounted(PROVISIONING_LICENSE=issue_license(id="lic-1", not_before=begins, expires=ends))
     status, standing = expected
-    told = standing.format(end=iso(ends), grace=iso(ends + 14 * DAY))
+    message = standing.format(end=iso(ends), grace=iso(ends + 14 * DAY))
     renew = "Ask the vendor for a renewed licence; a replaced licence file is picked up without a restart."
-    assert unwell(app) == {"license": (status, f"lic-1 of Test Host, for any installation, {told}", renew)}
+    assert unwell(app) == {"license": (status, f"lic-1 of Test Host, for any installation, {message}", renew)}
 
 
 def iso(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def test_a_licence_names_its_installation(mounted: Make) -> None:
-    app = mounted(PROVISIONING_LICENSE=issue_license(id="lic-1", install="prod-1"), PROVISIONING_INSTALL_ID="prod-1")
+def test_a_licence_names_its_installation(make_mounted: Make) -> None:
+    app = make_mounted(
+        PROVISIONING_LICENSE=issue_license(id="lic-1", install="prod-1"), PROVISIONING_INSTALL_ID="prod-1"
+    )
     assert "lic-1 of Test Host, for prod-1, valid, until" in run_doctor(app)["license"][1]
 
 
@@ -212,15 +214,15 @@ def test_a_licence_names_its_installation(mounted: Make) -> None:
         (2, ("ok", "1 of 2", "")),
     ],
 )
-def test_the_tenants_are_held_against_the_limit(make_app: Make, most: int, expected: tuple[str, str, str]) -> None:
+def test_doctor_compares_the_tenants_with_the_limit(make_app: Make, most: int, expected: tuple[str, str, str]) -> None:
     app = make_app(PROVISIONING_LICENSE=issue_license(max_tenants=most))
     new = ("tenants", "create", "--partner", "acme", "--email", "a@example.com", "--client-name", "A")
     assert run_command(app, *new).status == 0
     assert run_doctor(app)["tenants"] == expected
 
 
-def test_an_unlicensed_app_is_looked_at_all_the_same_and_no_file_is_made(mounted: Make, tmp_path: Path) -> None:
-    assert unwell(mounted(PROVISIONING_LICENSE=None)) == {
+def test_an_unlicensed_app_is_looked_at_all_the_same_and_no_file_is_made(make_mounted: Make, tmp_path: Path) -> None:
+    assert unwell(make_mounted(PROVISIONING_LICENSE=None)) == {
         "license": (
             "fail",
             "No licence is configured.",
@@ -237,9 +239,9 @@ def test_an_unlicensed_app_is_looked_at_all_the_same_and_no_file_is_made(mounted
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_community_edition_needs_nothing(mounted: Make) -> None:
-    mounted()
-    assert unwell(mounted(PROVISIONING_EDITION="community", PROVISIONING_LICENSE=None)) == {
+def test_the_community_edition_needs_nothing(make_mounted: Make) -> None:
+    make_mounted()
+    assert unwell(make_mounted(PROVISIONING_EDITION="community", PROVISIONING_LICENSE=None)) == {
         "mount": ("warn", "nothing is mounted at /api/provisioning", "see the line `license`")
     }
 
@@ -284,12 +286,12 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     app.config.update(make_config(PROVISIONING_AUTO_MIGRATE=False, PROVISIONING_LICENSE=limited))
     url = f"postgresql+psycopg://someone:{WORDS}@127.0.0.1:1/none?sslpassword={WORDS}"
     TenantProvisioning().init_app(app, url)
-    found = unwell(app)
+    checks = unwell(app)
     skipped = ("fail", "not checked: the database cannot be reached", "")
     unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys")
-    assert {*found} == {*unseen, "database", "worker"}
-    assert [found[name] for name in unseen] == [skipped] * len(unseen)
-    status, detail, advice = found["database"]
+    assert {*checks} == {*unseen, "database", "worker"}
+    assert [checks[name] for name in unseen] == [skipped] * len(unseen)
+    status, detail, advice = checks["database"]
     assert status == "fail"
     assert detail.startswith("OperationalError: ")
     assert "127.0.0.1" in detail
@@ -297,10 +299,10 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     assert WORDS not in run_command(app, "doctor").out
 
 
-def test_a_file_that_is_no_database_fails(mounted: Make, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_fails(make_mounted: Make, tmp_path: Path) -> None:
     (tmp_path / "provisioning.sqlite3").write_text("no database at all, " * 100)
-    found = unwell(mounted(PROVISIONING_AUTO_MIGRATE=False))
-    assert found["database"] == (
+    checks = unwell(make_mounted(PROVISIONING_AUTO_MIGRATE=False))
+    assert checks["database"] == (
         "fail",
         "DatabaseError: file is not a database",
         "check that it runs, its address and the credentials",
@@ -320,12 +322,12 @@ def test_slow_and_blocking_host_engine_is_reported(tmp_path: Path) -> None:
     app = Flask("host")
     app.config.update(make_config())
     TenantProvisioning().init_app(app, create_engine(f"sqlite:///{tmp_path}/hosts.sqlite3"))
-    found = unwell(app)
-    assert [*found] == ["database", "pool"]
-    status, detail, advice = found["database"]
+    checks = unwell(app)
+    assert [*checks] == ["database", "pool"]
+    status, detail, advice = checks["database"]
     assert (status, advice) == ("warn", "set `PRAGMA journal_mode=WAL`: readers wait for writers")
     assert detail.endswith(" ms, journal mode delete")
-    assert found["pool"] == (
+    assert checks["pool"] == (
         "warn",
         "QueuePool, 5 connections and 10 overflow, waits 30 s for a free one",
         "give the engine a pool_timeout of a few seconds, so that a full pool returns 503 soon",
@@ -424,16 +426,16 @@ def test_slow_and_blocking_host_engine_is_reported(tmp_path: Path) -> None:
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_token_and_secret_faults_are_reported(
-    mounted: Make, config: dict[str, Any], expected: dict[str, tuple[str, str, str]]
+    make_mounted: Make, config: dict[str, Any], expected: dict[str, tuple[str, str, str]]
 ) -> None:
-    found = unwell(mounted(**config))
-    assert {name: (one, re.sub("mark ....", "mark ????", two), three) for name, (one, two, three) in found.items()} == (
-        expected
-    )
+    checks = unwell(make_mounted(**config))
+    assert {
+        name: (first, re.sub("mark ....", "mark ????", two), three) for name, (first, two, three) in checks.items()
+    } == (expected)
 
 
-def test_app_without_signing_key_is_reported(mounted: Make) -> None:
-    checks = run_doctor(mounted(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY=PUBLIC))
+def test_app_without_signing_key_is_reported(make_mounted: Make) -> None:
+    checks = run_doctor(make_mounted(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY=PUBLIC))
     none = ("ok", "this app signs no tokens", "")
     assert (checks["jwt-key"], checks["jwt-expiry"], checks["jwt-probe"]) == (
         ("ok", "JWT_PUBLIC_KEY, 2048 bits", ""),
@@ -442,28 +444,28 @@ def test_app_without_signing_key_is_reported(mounted: Make) -> None:
     )
 
 
-def test_a_public_key_that_is_none_fails(mounted: Make) -> None:
-    checks = run_doctor(mounted(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY=WORDS))
+def test_a_public_key_that_is_none_fails(make_mounted: Make) -> None:
+    checks = run_doctor(make_mounted(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY=WORDS))
     assert checks["jwt-key"][0] == "fail"
     assert checks["jwt-probe"][0] == "ok"
 
 
-def test_keys_that_a_host_loads_itself_are_left_to_it(mounted: Make) -> None:
+def test_keys_that_a_host_loads_itself_are_left_to_it(make_mounted: Make) -> None:
     def prepare(app: Flask) -> None:
         manager = JWTManager(app)
         manager.decode_key_loader(lambda _header, _claims: app.config["JWT_SECRET_KEY"])
 
-    checks = run_doctor(mounted(prepare))
+    checks = run_doctor(make_mounted(prepare))
     assert checks["jwt"] == ("ok", "the app's JWTManager", "")
     assert checks["jwt-key"] == ("ok", "the host's decode_key_loader chooses one for each token", "")
     assert checks["jwt-probe"][0] == "ok"
 
 
-def test_loaders_that_fail_on_text_are_reported(mounted: Make) -> None:
+def test_loaders_that_fail_on_text_are_reported(make_mounted: Make) -> None:
     def prepare(app: Flask) -> None:
         JWTManager(app).user_identity_loader(lambda user: user.id)
 
-    assert unwell(mounted(prepare)) == {
+    assert unwell(make_mounted(prepare)) == {
         "jwt-probe": (
             "warn",
             "no token could be signed: AttributeError: 'str' object has no attribute 'id'",
@@ -473,8 +475,8 @@ def test_loaders_that_fail_on_text_are_reported(mounted: Make) -> None:
 
 
 @pytest.mark.blueprint("no wall stands before an isolated mount")
-def test_a_csrf_wall_that_came_later_fails(mounted: Make) -> None:
-    app = mounted()
+def test_a_csrf_wall_that_came_later_fails(make_mounted: Make) -> None:
+    app = make_mounted()
     CSRFProtect(app)
     checks = run_doctor(app)
     assert checks["csrf"] == (
@@ -486,12 +488,12 @@ def test_a_csrf_wall_that_came_later_fails(mounted: Make) -> None:
 
 
 @pytest.mark.blueprint("no wall stands before an isolated mount")
-def test_a_csrf_wall_that_was_there_before_is_well(mounted: Make) -> None:
-    assert run_doctor(mounted(CSRFProtect))["csrf"] == ("ok", "the API is exempt from CSRFProtect", "")
+def test_earlier_csrf_protection_is_ok(make_mounted: Make) -> None:
+    assert run_doctor(make_mounted(CSRFProtect))["csrf"] == ("ok", "the API is exempt from CSRFProtect", "")
 
 
 @pytest.mark.blueprint("no wall stands before an isolated mount")
-def test_a_check_that_breaks_fails_without_a_secret_and_the_others_go_on(mounted: Make) -> None:
+def test_a_check_that_breaks_fails_without_a_secret_and_the_others_go_on(make_mounted: Make) -> None:
     class Broken:
         def __contains__(self, _name: object) -> bool:
             raise AssertionError
@@ -500,7 +502,7 @@ def test_a_check_that_breaks_fails_without_a_secret_and_the_others_go_on(mounted
         def _exempt_blueprints(self) -> set[object]:
             raise ValueError(f"cannot say\n {WORDS}")
 
-    app = mounted(SECRET_KEY=WORDS)
+    app = make_mounted(SECRET_KEY=WORDS)
     app.extensions["csrf"] = Broken()
     assert unwell(app) == {"csrf": ("fail", "ValueError: cannot say ***", "")}
 
@@ -513,11 +515,11 @@ def test_app_that_does_not_load_is_reported(broken: str) -> None:
         raise ValueError(WORDS)
 
     result = run_command(create_app, "doctor")
-    said = {
+    expected = {
         "license": "PROVISIONING_A must be 1. PROVISIONING_B must be 2. / correct the configuration",
         "provision": "the app does not load: ValueError at test_doctor.py:NN / `flask routes` shows the traceback",
     }[broken]
-    assert (result.status, re.sub(r"py:\d+", "py:NN", result.out)) == (1, f"fail  app             {said}\n")
+    assert (result.status, re.sub(r"py:\d+", "py:NN", result.out)) == (1, f"fail  app             {expected}\n")
 
 
 def test_app_without_the_extension_is_reported() -> None:
@@ -527,8 +529,8 @@ def test_app_without_the_extension_is_reported() -> None:
     )
 
 
-def test_a_mount_is_looked_at_by_its_name(mounted: Make, tmp_path: Path) -> None:
-    app = mounted()
+def test_a_mount_is_looked_at_by_its_name(make_mounted: Make, tmp_path: Path) -> None:
+    app = make_mounted()
     TenantProvisioning(name="eu", url_prefix="/eu").init_app(app, f"sqlite:///{tmp_path}/eu.sqlite3")
     for arguments, place in (([], "at /api/provisioning"), (["--mount", "eu"], "at /eu")):
         status, detail, _ = run_doctor(app, *arguments)["mount"]
@@ -536,14 +538,14 @@ def test_a_mount_is_looked_at_by_its_name(mounted: Make, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_no_secret_is_ever_printed(mounted: Make, arguments: list[str]) -> None:
+def test_no_secret_is_ever_printed(make_mounted: Make, arguments: list[str]) -> None:
     secrets = {
         "SECRET_KEY": f"{WORDS}-1",
         "JWT_SECRET_KEY": f"{WORDS}-2",
         "PROVISIONING_SECRET_KEY": f"{WORDS}-3",
         "PROVISIONING_DATABASE_URL": f"sqlite:///{WORDS}",
     }
-    app = mounted(**secrets)
+    app = make_mounted(**secrets)
     result = run_command(app, "doctor", *arguments)
     assert result.status == 0
     assert WORDS not in result.out + result.err

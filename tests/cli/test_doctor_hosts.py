@@ -28,9 +28,11 @@ HERE = "tests.cli.test_doctor_hosts"
 
 
 def read_check(host: IsolatedHost, check: str) -> tuple[str, str, str]:
-    """What a check says: status, detail and advice."""
+    """Return status, detail and advice of a check."""
     checks = json.loads(run_command(host.app, "doctor", "--json").out)["checks"]
-    return next((one["status"], one["detail"], one["advice"]) for one in checks if one["check"] == check)
+    return next(
+        (finding["status"], finding["detail"], finding["advice"]) for finding in checks if finding["check"] == check
+    )
 
 
 @pytest.fixture
@@ -66,20 +68,20 @@ class TracingHook:
 
 
 def test_csrf_protect_that_came_later(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        one.mount()
-        CSRFProtect(one.app)
+    for each_host in (blueprint, host):
+        each_host.mount()
+        CSRFProtect(each_host.app)
     advice = f"call csrf.exempt(provisioning.blueprint), or {ISOLATE}"
     assert read_check(blueprint, "csrf") == ("fail", "CSRFProtect refuses partners' requests", advice)
     assert read_check(host, "csrf") == SPARED
 
 
-def test_a_csrf_wall_of_another_make(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        one.app.before_request(csrf_check)
-        one.app.before_request(SeaSurf())
-        CSRFProtect(one.app)
-        one.mount()
+def test_csrf_hook_of_another_library(blueprint: IsolatedHost, host: IsolatedHost) -> None:
+    for each_host in (blueprint, host):
+        each_host.app.before_request(csrf_check)
+        each_host.app.before_request(SeaSurf())
+        CSRFProtect(each_host.app)
+        each_host.mount()
     walls = f"{HERE}.csrf_check, {HERE}.SeaSurf"
     assert read_check(blueprint, "csrf") == ("warn", f"{walls} may refuse partners' requests", ISOLATE)
     assert read_check(blueprint, "hooks") == ("ok", "the host has no before_request function", "")
@@ -87,11 +89,11 @@ def test_a_csrf_wall_of_another_make(blueprint: IsolatedHost, host: IsolatedHost
 
 
 def test_hooks_before_each_request(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        one.app.before_request(load_user)
-        one.app.before_request(TracingHook())
-        one.app.before_request(functools.partial(load_user))
-        one.mount()
+    for each_host in (blueprint, host):
+        each_host.app.before_request(load_user)
+        each_host.app.before_request(TracingHook())
+        each_host.app.before_request(functools.partial(load_user))
+        each_host.mount()
     names = f"{HERE}.load_user, {HERE}.TracingHook, functools.partial"
     advice = f"skip requests with request.blueprint == 'provisioning' in it, or {ISOLATE}"
     assert read_check(blueprint, "hooks") == ("ok", f"{names}: called before a request, and none responds", "")
@@ -115,7 +117,7 @@ def fails() -> None:
 
 
 def forbids() -> None:
-    """A hook that lets nobody pass."""
+    """A hook that refuses every request."""
     abort(403)
 
 
@@ -154,7 +156,7 @@ def read_uncached() -> None:
     request.get_data(cache=False)
 
 
-def test_a_hook_that_reads_a_body_and_leaves_it_is_well(blueprint: IsolatedHost) -> None:
+def test_hook_that_caches_the_body_is_ok(blueprint: IsolatedHost) -> None:
     for hook in (read_cached, look_at_form):
         blueprint.app.before_request(hook)
     blueprint.mount()
@@ -165,9 +167,9 @@ def test_a_hook_that_reads_a_body_and_leaves_it_is_well(blueprint: IsolatedHost)
 def test_a_hook_that_takes_the_body_fails(
     blueprint: IsolatedHost, host: IsolatedHost, hook: Callable[[], None]
 ) -> None:
-    for one in (blueprint, host):
-        one.app.before_request(hook)
-        one.mount()
+    for each_host in (blueprint, host):
+        each_host.app.before_request(hook)
+        each_host.mount()
     detail = f"{HERE}.{hook.__name__} consumes the body for a partner's POST /tenants"
     assert read_check(blueprint, "hooks")[:2] == ("fail", detail)
     assert read_check(host, "hooks") == SPARED
@@ -222,22 +224,22 @@ def stumble(_answer: Response) -> Response:
 def test_a_hook_that_changes_answers_fails(
     blueprint: IsolatedHost, host: IsolatedHost, hook: Callable[[Response], Response], does: str
 ) -> None:
-    for one in (blueprint, host):
-        one.app.after_request(hook)
-        one.mount()
+    for each_host in (blueprint, host):
+        each_host.app.after_request(hook)
+        each_host.mount()
     advice = f"skip requests with request.blueprint == 'provisioning' in it, or {ISOLATE}"
     assert read_check(blueprint, "answers") == ("fail", f"{HERE}.{hook.__name__} {does}", advice)
     assert read_check(host, "answers") == SPARED
 
 
-def test_a_hook_that_adds_to_an_answer_is_well(blueprint: IsolatedHost) -> None:
+def test_hook_that_adds_a_header_is_ok(blueprint: IsolatedHost) -> None:
     blueprint.app.before_request(lambda: setattr(g, "trace", "t-1"))
 
     @blueprint.app.after_request
-    def trace(answer: Response) -> Response:
-        answer.headers["X-Trace"] = answer.headers["X-Request-ID"] = g.trace
-        answer.headers["Cache-Control"] = "no-store, private"
-        return answer
+    def trace(response: Response) -> Response:
+        response.headers["X-Trace"] = response.headers["X-Request-ID"] = g.trace
+        response.headers["Cache-Control"] = "no-store, private"
+        return response
 
     blueprint.mount()
     name = f"{HERE}.{trace.__qualname__}"
@@ -248,7 +250,7 @@ def test_a_hook_that_adds_to_an_answer_is_well(blueprint: IsolatedHost) -> None:
     )
 
 
-def test_answers_are_not_tried_where_no_request_reaches_the_api(blueprint: IsolatedHost) -> None:
+def test_answers_are_not_checked_if_hooks_block_requests(blueprint: IsolatedHost) -> None:
     blueprint.app.before_request(forbids)
     blueprint.app.after_request(stumble)
     blueprint.mount()
@@ -318,10 +320,10 @@ compress.__module__, compress.__qualname__ = "flask_compress.flask_compress", "C
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_compression(blueprint: IsolatedHost, host: IsolatedHost, compressed: bool) -> None:
-    for one in (blueprint, host):
+    for each_host in (blueprint, host):
         if compressed:
-            one.app.after_request(compress)
-        one.mount()
+            each_host.app.after_request(compress)
+        each_host.mount()
     detail = "Flask-Compress compresses the API's responses, even secrets, and changes the ETags that If-Match needs"
     warning = ("warn", detail, f"let the proxy in front compress the API, or {ISOLATE}")
     assert read_check(blueprint, "compression") == (warning if compressed else ("ok", "no Flask-Compress", ""))
@@ -329,11 +331,11 @@ def test_compression(blueprint: IsolatedHost, host: IsolatedHost, compressed: bo
 
 
 def test_hooks_that_touch_sessions(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        one.app.url_value_preprocessor(pull)
+    for each_host in (blueprint, host):
+        each_host.app.url_value_preprocessor(pull)
         for hook in (sign, remember, cookies, Recorder(), functools.partial(remember), wrap(remember), len):
-            one.app.after_request(hook)
-        one.mount()
+            each_host.app.after_request(hook)
+        each_host.mount()
     names = ", ".join(f"{HERE}.{name}" for name in ("pull", "remember", "cookies", "Recorder"))
     assert read_check(blueprint, "sessions") == (
         "warn",
@@ -351,9 +353,9 @@ def accept_any_user(_header: dict[str, Any], _claims: dict[str, Any]) -> None:
 
 
 def test_a_user_lookup_of_the_hosts(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        JWTManager(one.app).user_lookup_loader(accept_any_user)
-        one.mount()
+    for each_host in (blueprint, host):
+        JWTManager(each_host.app).user_lookup_loader(accept_any_user)
+        each_host.mount()
     detail = f"{HERE}.accept_any_user is called for every token, and finds no user for the sub 'provisioning-doctor'"
     advice = f"{ISOLATE}, or let it accept the `sub` of partners and give one with --subject"
     assert read_check(blueprint, "jwt-users") == ("fail", detail, advice)
@@ -388,8 +390,8 @@ def test_faults_of_separate_jwt_settings_name_the_keys(make: Make) -> None:
     short = make(PROVISIONING_JWT_SECRET_KEY="short")
     unknown = make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["HS265"])
     unsigned = make(PROVISIONING_JWT_SECRET_KEY=OWN, PROVISIONING_JWT_DECODE_ALGORITHMS=["none"])
-    for one in (short, unknown, unsigned):
-        one.mount()
+    for each_host in (short, unknown, unsigned):
+        each_host.mount()
     assert read_check(short, "jwt-key")[:2] == ("fail", "PROVISIONING_JWT_SECRET_KEY has 5 bytes, HS256 needs 32")
     assert read_check(unknown, "jwt-algorithms") == (
         "fail",
@@ -400,9 +402,9 @@ def test_faults_of_separate_jwt_settings_name_the_keys(make: Make) -> None:
 
 
 def test_settings_of_its_own_are_nothing_to_a_blueprint(make: Make) -> None:
-    one = make(PROVISIONING_MOUNT="blueprint", PROVISIONING_JWT_SECRET_KEY=OWN)
-    one.mount()
-    assert read_check(one, "configuration") == (
+    host = make(PROVISIONING_MOUNT="blueprint", PROVISIONING_JWT_SECRET_KEY=OWN)
+    host.mount()
+    assert read_check(host, "configuration") == (
         "warn",
         "PROVISIONING_JWT_SECRET_KEY: no effect on a mount that is a blueprint",
         f"{ISOLATE}, or use JWT_*",
@@ -410,10 +412,10 @@ def test_settings_of_its_own_are_nothing_to_a_blueprint(make: Make) -> None:
 
 
 def test_a_key_of_the_mounts_own_is_never_printed(make: Make) -> None:
-    one = make(PROVISIONING_JWT_SECRET_KEY=OWN)
-    one.mount()
+    host = make(PROVISIONING_JWT_SECRET_KEY=OWN)
+    host.mount()
     for arguments in ([], ["--json"]):
-        result = run_command(one.app, "doctor", *arguments)
+        result = run_command(host.app, "doctor", *arguments)
         assert OWN not in result.out + result.err
 
 
@@ -421,9 +423,9 @@ def test_a_key_of_the_mounts_own_is_never_printed(make: Make) -> None:
 
 
 def test_earlier_middleware_is_reported(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        one.app.wsgi_app = ProxyFix(one.app.wsgi_app)  # type: ignore[method-assign]
-        one.mount()
+    for each_host in (blueprint, host):
+        each_host.app.wsgi_app = ProxyFix(each_host.app.wsgi_app)  # type: ignore[method-assign]
+        each_host.mount()
     detail = (
         "werkzeug.middleware.proxy_fix.ProxyFix was added before init_app: requests to the API do not pass through it"
     )
@@ -433,7 +435,7 @@ def test_earlier_middleware_is_reported(blueprint: IsolatedHost, host: IsolatedH
     assert read_check(host, "middleware") == ("warn", detail, advice)
 
 
-def test_a_middleware_that_came_later_is_well(host: IsolatedHost) -> None:
+def test_later_middleware_is_ok(host: IsolatedHost) -> None:
     host.mount_another("eu", url_prefix="/eu")
     host.mount()
     host.app.wsgi_app = ProxyFix(host.app.wsgi_app)  # type: ignore[method-assign]
@@ -446,12 +448,12 @@ def route(app: Flask, path: str, method: str = "GET") -> None:
 
 
 def test_routes_beside_ours_are_counted(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
+    for each_host in (blueprint, host):
         for path in ("/report", "/tenants/<int:number>/workspaces"):
-            route(one.app, path)
-        route(one.app, "/tenants/<tenant>", "LINK")
-        one.mount()
-        assert read_check(one, "routes") == (
+            route(each_host.app, path)
+        route(each_host.app, "/tenants/<tenant>", "LINK")
+        each_host.mount()
+        assert read_check(each_host, "routes") == (
             "ok",
             "3 routes of the host below /api/provisioning, and none overlaps with ours",
             "",
@@ -459,10 +461,10 @@ def test_routes_beside_ours_are_counted(blueprint: IsolatedHost, host: IsolatedH
 
 
 def test_a_route_in_our_place_fails(blueprint: IsolatedHost, host: IsolatedHost) -> None:
-    for one in (blueprint, host):
-        route(one.app, "/tenants/<int:number>")
-        route(one.app, "/health")
-        one.mount()
+    for each_host in (blueprint, host):
+        route(each_host.app, "/tenants/<int:number>")
+        route(each_host.app, "/health")
+        each_host.mount()
     both, advice = f"{PREFIX}/tenants/<int:number>, {PREFIX}/health", "move it, or set PROVISIONING_URL_PREFIX"
     assert read_check(blueprint, "routes") == ("fail", f"the host's {both} may handle requests to the API", advice)
     assert read_check(host, "routes") == ("fail", f"the host's {both} is hidden by the API", advice)
@@ -470,10 +472,10 @@ def test_a_route_in_our_place_fails(blueprint: IsolatedHost, host: IsolatedHost)
 
 def test_mount_below_the_prefix_is_not_a_host_route(make: Make) -> None:
     for how in ("blueprint", "isolated"):
-        one = make(PROVISIONING_MOUNT=how)
-        one.mount()
-        one.mount_another("eu", url_prefix=f"{PREFIX}/eu", mount="blueprint")
-        assert read_check(one, "routes") == ("ok", "no route of the host below /api/provisioning", "")
+        host = make(PROVISIONING_MOUNT=how)
+        host.mount()
+        host.mount_another("eu", url_prefix=f"{PREFIX}/eu", mount="blueprint")
+        assert read_check(host, "routes") == ("ok", "no route of the host below /api/provisioning", "")
 
 
 # Tables
@@ -495,11 +497,11 @@ def test_foreign_table_with_our_prefix_is_reported_and_no_difference(host: Isola
 
 @pytest.mark.without_tables
 def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
-    one = make(PROVISIONING_AUTO_MIGRATE=False)
-    one.mount()
-    with get_engine(one.app).begin() as connection:
+    host = make(PROVISIONING_AUTO_MIGRATE=False)
+    host.mount()
+    with get_engine(host.app).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE provisioning_tenants (id INTEGER)")
-    assert read_check(one, "tables") == (
+    assert read_check(host, "tables") == (
         "fail",
         "provisioning_tenants: exist already, and are not ours",
         "set PROVISIONING_TABLE_PREFIX to another prefix before our tables are created",
@@ -509,14 +511,14 @@ def test_a_table_that_has_our_name_already_fails(make: Make) -> None:
 NO_EXPORT = "workspaces: no export includes a tenant's rows"
 
 
-def add_rows_of_tenants(one: IsolatedHost) -> None:
+def add_rows_of_tenants(host: IsolatedHost) -> None:
     """Create a table of the host's with a column that names a tenant, and one without."""
-    with get_engine(one.app).begin() as connection:
+    with get_engine(host.app).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE workspaces (id INTEGER, tenant_id CHAR(36))")
         connection.exec_driver_sql("CREATE TABLE colours (id INTEGER)")
 
 
-def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(host: IsolatedHost) -> None:
+def test_tenant_rows_without_removal_or_export_are_reported(host: IsolatedHost) -> None:
     host.mount()
     assert read_check(host, "tenant-rows")[0] == "ok"
     add_rows_of_tenants(host)
@@ -527,12 +529,12 @@ def test_rows_of_tenants_that_nothing_removes_or_exports_are_pointed_out(host: I
     )
 
 
-def test_rows_of_tenants_that_are_removed_and_exported_are_well(make: Make) -> None:
-    one = make()
-    one.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
-    one.mount()
-    add_rows_of_tenants(one)
-    assert read_check(one, "tenant-rows")[:2] == ("warn", NO_EXPORT)
+def test_removed_and_exported_tenant_rows_are_ok(make: Make) -> None:
+    host = make()
+    host.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)
+    host.mount()
+    add_rows_of_tenants(host)
+    assert read_check(host, "tenant-rows")[:2] == ("warn", NO_EXPORT)
 
     other = make()
     other.provisioning.hook("tenant.purge", name="remove")(lambda tenant: None)

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.one_database("says nothing of the database")
 
 
 @pytest.fixture
-def told(database_url: str) -> Iterator[Told]:
-    """What is said of a host's rate limits; `limiter` are the options of a Limiter of its own."""
+def check_limits(database_url: str) -> Iterator[Told]:
+    """The check of a host's rate limits; `limiter` are the options of a Limiter of its own."""
     apps: list[Flask] = []
 
     def tell(limiter: dict[str, Any] | None = None, function: Any = None, **config: Any) -> tuple[str, str, str]:
@@ -55,55 +55,59 @@ def redis_url() -> Iterator[str]:
         yield broker.url
 
 
-def test_without_limits_that_were_thought_of_doctor_warns(told: Told) -> None:
+def test_doctor_warns_of_unconfigured_limits(check_limits: Told) -> None:
     detail = "off: PROVISIONING_RATE_LIMITS is not set, and one partner's requests can slow down all others"
     suggested = "{'read': '1200/minute', 'write': '300/minute', 'bulk': '30/minute'}"
     advice = f"set PROVISIONING_RATE_LIMITS = {suggested}, or {{}} if a proxy limits partners"
-    assert told(PROVISIONING_RATE_LIMITS=ABSENT) == ("warn", detail, advice)
-    assert told(PROVISIONING_RATE_LIMITS=eval(suggested))[0] == "warn"  # counted in memory
-    assert told(PROVISIONING_RATE_LIMITS={}) == ("ok", "off: PROVISIONING_RATE_LIMITS is empty", "")
+    assert check_limits(PROVISIONING_RATE_LIMITS=ABSENT) == ("warn", detail, advice)
+    assert check_limits(PROVISIONING_RATE_LIMITS=eval(suggested))[0] == "warn"  # counted in memory
+    assert check_limits(PROVISIONING_RATE_LIMITS={}) == ("ok", "off: PROVISIONING_RATE_LIMITS is empty", "")
 
 
-def test_unmounted_api_has_no_rate_limits(told: Told) -> None:
-    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_EDITION="community")
-    assert found == ("ok", "nothing is mounted, so nothing is counted", "")
+def test_unmounted_api_has_no_rate_limits(check_limits: Told) -> None:
+    check = check_limits(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_EDITION="community")
+    assert check == ("ok", "nothing is mounted, so nothing is counted", "")
 
 
-def test_memory_counts_for_one_process(told: Told) -> None:
+def test_memory_counts_for_one_process(check_limits: Told) -> None:
     detail, advice = (
         f"{WRITTEN}; memory://: each process counts separately",
         "set {} to a Redis URL, unless a single process serves the app",
     )
-    assert told(PROVISIONING_RATE_LIMITS=LIMITS) == ("warn", detail, advice.format(STORAGE))
+    assert check_limits(PROVISIONING_RATE_LIMITS=LIMITS) == ("warn", detail, advice.format(STORAGE))
     detail = "the host's function; memory://: each process counts separately"
-    assert told(function=lambda partner, route_class: None) == ("warn", detail, advice.format(STORAGE))
+    assert check_limits(function=lambda partner, route_class: None) == ("warn", detail, advice.format(STORAGE))
 
 
-def test_redis_counts_for_all(told: Told, redis_url: str) -> None:
-    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
-    assert found == ("ok", f"{WRITTEN}; {redis_url}", "")
+def test_redis_counts_for_all(check_limits: Told, redis_url: str) -> None:
+    check = check_limits(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
+    assert check == ("ok", f"{WRITTEN}; {redis_url}", "")
 
 
-def test_unreachable_storage_is_reported_without_password(told: Told) -> None:
+def test_unreachable_storage_is_reported_without_password(check_limits: Told) -> None:
     with Receiver() as receiver:
         port = receiver.port
     url = f"redis://user:hunter2@127.0.0.1:{port}/0?password=hunter2"
-    found = told(PROVISIONING_RATE_LIMITS={"bulk": "5/day"}, PROVISIONING_RATE_LIMIT_STORAGE=url)
-    assert found == (
+    check = check_limits(PROVISIONING_RATE_LIMITS={"bulk": "5/day"}, PROVISIONING_RATE_LIMIT_STORAGE=url)
+    assert check == (
         "warn",
         f"bulk 5/day; redis://127.0.0.1:{port}/0 cannot be reached: no request is limited",
         "start it",
     )
 
 
-def test_a_storage_that_cannot_be_is_a_failure(told: Told) -> None:
-    found = told(PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0")
-    assert found == ("fail", "requests are not counted: ValueError", f"correct {STORAGE}")
+def test_invalid_storage_url_fails(check_limits: Told) -> None:
+    check = check_limits(
+        PROVISIONING_RATE_LIMITS=LIMITS, PROVISIONING_RATE_LIMIT_STORAGE="redis://hunter2@127.0.0.1:port/0"
+    )
+    assert check == ("fail", "requests are not counted: ValueError", f"correct {STORAGE}")
 
 
-def test_the_hosts_limiter_is_named(told: Told, hand: ManualClock, redis_url: str) -> None:
+def test_the_hosts_limiter_is_named(check_limits: Told, hand: ManualClock, redis_url: str) -> None:
     def ask(**limiter: Any) -> tuple[str, str, str]:
-        return told(limiter, PROVISIONING_RATE_LIMITS={"read": "1/day"}, PROVISIONING_RATE_LIMIT_STORAGE=redis_url)
+        return check_limits(
+            limiter, PROVISIONING_RATE_LIMITS={"read": "1/day"}, PROVISIONING_RATE_LIMIT_STORAGE=redis_url
+        )
 
     place = "read 1/day; the {} of the app's Limiter"
     advice = "give your Limiter a storage_uri, unless a single process serves the app"
@@ -119,16 +123,16 @@ def test_the_hosts_limiter_is_named(told: Told, hand: ManualClock, redis_url: st
     detail = f"{place.format('RedisStorage')}; {STORAGE} has no effect"
     advice = "remove it: the app has a Limiter of its own"
     assert ask(storage_uri=redis_url, storage_options=options) == ("warn", detail, advice)
-    assert told({"storage_uri": hand.url}, PROVISIONING_RATE_LIMITS={"read": "1/day"}) == (
+    assert check_limits({"storage_uri": hand.url}, PROVISIONING_RATE_LIMITS={"read": "1/day"}) == (
         "ok",
         place.format("ClockedStorage"),
         "",
     )
 
 
-def test_a_limiter_that_is_off_counts_nothing(told: Told) -> None:
-    found = told({"storage_uri": "memory://"}, PROVISIONING_RATE_LIMITS=LIMITS, RATELIMIT_ENABLED=False)
-    assert found == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits")
+def test_a_limiter_that_is_off_counts_nothing(check_limits: Told) -> None:
+    check = check_limits({"storage_uri": "memory://"}, PROVISIONING_RATE_LIMITS=LIMITS, RATELIMIT_ENABLED=False)
+    assert check == ("warn", "off: RATELIMIT_ENABLED turns Flask-Limiter off", "partners have no limits")
 
 
 def test_invalid_limit_is_reported_first(database_url: str) -> None:

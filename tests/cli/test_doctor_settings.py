@@ -24,7 +24,7 @@ def host(database_url: str) -> Iterator[MakeHost]:
         yield make
 
 
-def set_by_a_tenant(app: Flask, body: Any) -> None:
+def set_for_tenant(app: Flask, body: Any) -> None:
     partner = Caller(app)
     patch_settings(partner, settings_path(partner.create()), body)
 
@@ -35,23 +35,23 @@ def keys(app: Flask) -> tuple[str, str, str]:
 
 def test_no_key_is_required_without_secrets(host: MakeHost) -> None:
     app = host()
-    set_by_a_tenant(app, {"mail": {"daily": 5}})
+    set_for_tenant(app, {"mail": {"daily": 5}})
     assert keys(app) == ("ok", "no settings contain a secret", "")
 
 
 def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: MakeHost) -> None:
     app = host()
-    set_by_a_tenant(app, {"mail": {"password": "hunter22"}})
+    set_for_tenant(app, {"mail": {"password": "hunter22"}})
     detail = "the secrets in 1 settings are encrypted with the app's secret key, and lost when it changes"
     assert keys(app) == ("warn", detail, f"set {KEYS} to a new key followed by that secret, then run `rekey`")
 
 
 def test_keys_that_open_every_secret_are_well_and_others_are_not(host: MakeHost) -> None:
     body = {"mail": {"password": "hunter22"}, "look": {"key": {"a": "b"}}}
-    set_by_a_tenant(host(**{KEYS: [OLD]}), body)
+    set_for_tenant(host(**{KEYS: [OLD]}), body)
     new = host(**{KEYS: [NEW]})
     advice = f"put the key that encrypted them back, after the others in {KEYS}, or set these settings again"
     assert keys(new) == ("fail", f"{KEYS} cannot decrypt the secrets in 1 of 1 settings", advice)
-    set_by_a_tenant(new, body)
+    set_for_tenant(new, body)
     assert keys(new) == ("warn", f"{KEYS} cannot decrypt the secrets in 1 of 2 settings", advice)
     assert keys(host(**{KEYS: [NEW, OLD]})) == ("ok", f"{KEYS} decrypt the secrets in 2 settings", "")

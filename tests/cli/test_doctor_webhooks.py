@@ -35,14 +35,14 @@ def host(database_url: str) -> Host:
 
 def subscribe(app: Flask, count: int = 1) -> None:
     for _ in range(count):
-        made = Caller(app)("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
-        assert made.status_code == 201, made.text
+        created = Caller(app)("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+        assert created.status_code == 201, created.text
 
 
 def keys(app: Flask) -> tuple[str, str, str]:
-    found = run_doctor(app)["webhook-keys"]
+    check = run_doctor(app)["webhook-keys"]
     get_engine(app).dispose()
-    return found
+    return check
 
 
 def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: Host) -> None:
@@ -62,7 +62,7 @@ def test_no_advice_if_webhooks_are_disabled(host: Host) -> None:
     assert keys(host(PROVISIONING_WEBHOOK_LIMIT=0)) == ("ok", "PROVISIONING_WEBHOOK_LIMIT is 0: there are none", "")
 
 
-def test_keys_that_open_every_secret_are_well(host: Host) -> None:
+def test_keys_that_open_every_secret_are_ok(host: Host) -> None:
     subscribe(host(**{KEYS: [OLD]}))
     subscribe(host(**{KEYS: [NEW, OLD]}))
 
@@ -90,7 +90,7 @@ def test_keys_that_open_no_secret_fail(host: Host) -> None:
     )
 
 
-def test_of_very_many_the_first_are_looked_at(host: Host) -> None:
+def test_doctor_examines_only_the_first_secrets(host: Host) -> None:
     app = host(**{KEYS: [OLD]})
     subscribe(app)
     storage = get_storage(app)

@@ -1,4 +1,4 @@
-"""What commands say where something is wrong: a line for people, a document for programs, and never a traceback."""
+"""Errors of commands: a line for people, a document for programs, and never a traceback."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_errors_are_documents_for_programs(
 ) -> None:
     result = run_command(app, *arguments)
     assert (result.status, result.out, result.err.count("\n")) == (status, "", 1)
-    found = json.loads(result.err)["error"]
-    assert {name: found[name] for name in error} == error
+    document = json.loads(result.err)["error"]
+    assert {name: document[name] for name in error} == error
 
 
 def test_no_advice_is_about_http() -> None:
@@ -122,8 +122,8 @@ def test_an_absent_database_is_a_line(tmp_path: Any, command: str) -> None:
 def test_downgrade_asks_for_confirmation(make_app: MakeApp) -> None:
     app = make_app()
     Caller(app).create()
-    asked = run_command(app, "db", "downgrade", "base", input="n\n")
-    assert (asked.status, "All tables and their rows are removed." in asked.err, asked.out) == (1, True, "")
+    refusal = run_command(app, "db", "downgrade", "base", input="n\n")
+    assert (refusal.status, "All tables and their rows are removed." in refusal.err, refusal.out) == (1, True, "")
     assert "provisioning_tenants" in inspect(get_engine(app)).get_table_names()
     assert run_command(app, "db", "downgrade", "base", input="y\n").status == 0
     assert "provisioning_tenants" not in inspect(get_engine(app)).get_table_names()
@@ -133,7 +133,7 @@ def test_downgrade_asks_for_confirmation(make_app: MakeApp) -> None:
 
 
 @pytest.mark.one_database
-def test_a_quiet_doctor_says_what_is_not_well(app: Flask) -> None:
+def test_quiet_doctor_omits_ok_lines(app: Flask) -> None:
     app.test_client().get("/")  # what doctor itself connects is no connection that creating the app has left open
     whole, quiet = run_command(app, "doctor"), run_command(app, "doctor", "--quiet")
     assert quiet.out.splitlines() == [line for line in whole.out.splitlines() if not line.startswith("ok")]
@@ -201,13 +201,13 @@ def test_a_link_opens_the_documents_for_a_while(database_url: str) -> None:
     cookie = response.headers["Set-Cookie"]
     assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", f"Path={PREFIX}", "Max-Age=600"))
     documents = [f"{PREFIX}{name}" for name in ("/docs", "/openapi.json", "/problems", "/problems/tenant-exists")]
-    assert [browser.get(one).status_code for one in documents] == [200] * 4
-    assert [stranger.get(one).status_code for one in documents] == [401] * 4
+    assert [browser.get(path).status_code for path in documents] == [200] * 4
+    assert [stranger.get(path).status_code for path in documents] == [401] * 4
     assert browser.get(f"{PREFIX}/tenants").status_code == 401
     changed = path[:-1] + ("A" if path[-1] != "A" else "B")
     assert app.test_client().get(changed).status_code == 401
     clock.now += 601
-    assert [browser.get(one).status_code for one in documents] == [401] * 4
+    assert [browser.get(path).status_code for path in documents] == [401] * 4
     assert app.test_client().get(path).status_code == 401
 
 
@@ -224,8 +224,8 @@ def test_token_and_docs_link_say_that_nothing_is_mounted(make_app: MakeApp) -> N
     if not is_isolated():
         JWTManager(app)
     token = run_command(app, "token")
-    said = "The token cannot be used yet: the API is not mounted. `flask provisioning doctor` shows why.\n"
-    assert (token.status, token.out.count("."), token.err) == (0, 2, said)
+    message = "The token cannot be used yet: the API is not mounted. `flask provisioning doctor` shows why.\n"
+    assert (token.status, token.out.count("."), token.err) == (0, 2, message)
     link = run_command(app, "docs-link")
     assert (link.status, "PROVISIONING_EDITION is 'community'" in link.err) == (1, True)
 
@@ -257,13 +257,13 @@ def test_doctor_sees_a_host_that_would_drop_our_tables(tmp_path: Path, options: 
     database = SQLAlchemy(app)
     Migrate(app, database, directory=str(tmp_path / "migrations"), **options)
     TenantProvisioning().init_app(app, database)
-    checks = {one["check"]: one for one in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
+    checks = {check["check"]: check for check in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
     assert checks["autogenerate"]["status"] == status
     if status == "fail":
         assert "include_name=exclude_ours()" in checks["autogenerate"]["advice"]
         (tmp_path / "migrations").mkdir()
         (tmp_path / "migrations" / "env.py").write_text("context.configure(include_name=exclude_ours())")
-        checks = {one["check"]: one for one in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
+        checks = {check["check"]: check for check in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
         assert checks["autogenerate"]["status"] == "ok"
 
 
@@ -273,5 +273,5 @@ def test_doctor_leaves_a_host_alone_that_migrates_another_database(tmp_path: Pat
     app.config.update(make_config(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/host.sqlite3"))
     Migrate(app, SQLAlchemy(app))
     TenantProvisioning().init_app(app, f"sqlite:///{tmp_path}/ours.sqlite3")
-    checks = {one["check"]: one for one in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
+    checks = {check["check"]: check for check in json.loads(run_command(app, "doctor", "--json").out)["checks"]}
     assert checks["autogenerate"]["status"] == "ok"

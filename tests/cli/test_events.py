@@ -49,7 +49,7 @@ def test_types_are_chosen(partner: Caller) -> None:
     assert [json.loads(line)["type"] for line in shown.out.splitlines()] == ["tenant.deleted"]
 
 
-def test_without_all_what_has_happened_is_passed_over(partner: Caller) -> None:
+def test_tail_without_all_skips_past_events(partner: Caller) -> None:
     partner.create()
     assert run_command(partner.app, "events", "tail", "--no-follow") == (0, "", "")
 
@@ -74,7 +74,7 @@ def test_tail_follows_until_ctrl_c(make_app: Callable[..., Flask], database_url:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environ,
-        # Whoever runs the tests in the background lets their processes ignore it.
+        # Processes of tests that run in the background ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:

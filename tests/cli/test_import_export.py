@@ -59,11 +59,11 @@ def make(make_app: Make) -> Make:
     """Makes apps whose clock stands still and whose ids count."""
     numbers = itertools.count(1)
 
-    def made(**config: Any) -> Flask:
+    def make_fixed_app(**config: Any) -> Flask:
         fixed = {"clock": lambda: float(BEGIN), "new_id": lambda: f"00000000-0000-7000-8000-{next(numbers):012d}"}
         return make_app(mount=fixed, **{"PROVISIONING_LICENSE": VALID, **config})
 
-    return made
+    return make_fixed_app
 
 
 @pytest.fixture
@@ -88,12 +88,14 @@ def run_export(app: Flask, *options: str, partner: str = "acme") -> CommandResul
 
 
 def read_tenants(app: Flask, partner: str = "acme") -> list[dict[str, Any]]:
-    """What the partner's tenants are like, but for what the server gives them."""
+    """Return the partner's tenants without the fields that the server sets."""
     result = run_command(
         app, "tenants", "list", "--partner", partner, "--limit", "0", "--json", "--sort", "client_name"
     )
-    given = ("tenant", "partner", "version", "created_at", "updated_at")
-    return [{k: v for k, v in json.loads(line).items() if k not in given} for line in result.out.split("\n")[:-1]]
+    server_fields = ("tenant", "partner", "version", "created_at", "updated_at")
+    return [
+        {k: v for k, v in json.loads(line).items() if k not in server_fields} for line in result.out.split("\n")[:-1]
+    ]
 
 
 def is_empty(app: Flask) -> bool:
@@ -116,7 +118,7 @@ def test_a_file_becomes_tenants(host: Flask, tmp_path: Path, name: str, packed: 
     assert run_import(host, file) == CommandResult(
         0, f"2 rows: 2 succeeded, 0 unchanged, 0 failed.\nJob {JOB}: succeeded.\n"
     )
-    assert [(one["client_name"], one["email"], one["plan"]) for one in read_tenants(host)] == [
+    assert [(tenant["client_name"], tenant["email"], tenant["plan"]) for tenant in read_tenants(host)] == [
         ("Client 1", "admin1@example.com", "gold"),
         ("Client 2", "admin2@example.com", None),
     ]
@@ -158,7 +160,7 @@ def test_json_tells_every_row_that_failed(host: Flask, monkeypatch: pytest.Monke
         "job": JOB, "operation": "create", "mode": "partial", "state": "partial", "total": 31,
         "succeeded": 1, "failed": 30, "unchanged": 0,
     }  # fmt: skip
-    assert [(one["row"], one["state"], one["status"], one["problem"]["line"]) for one in failed] == [
+    assert [(item["row"], item["state"], item["status"], item["problem"]["line"]) for item in failed] == [
         (n, "failed", 400, n) for n in range(2, 32)
     ]
 
@@ -189,7 +191,7 @@ def test_a_dry_run_leaves_no_tenant(host: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "row", "said"),
+    ("operation", "row", "message"),
     [
         ("upsert", make_row(1, external_id="x"), "1 row: 0 succeeded, 1 unchanged, 0 failed."),
         ("upsert", make_row(1, external_id="x", plan="gold"), "1 row: 1 succeeded, 0 unchanged, 0 failed."),
@@ -199,14 +201,14 @@ def test_a_dry_run_leaves_no_tenant(host: Flask) -> None:
         ("delete", {"external_id": "x"}, "1 row: 1 succeeded, 0 unchanged, 0 failed."),
     ],
 )
-def test_a_row_does_what_the_operation_says(host: Flask, operation: str, row: dict[str, Any], said: str) -> None:
+def test_import_runs_the_given_operation(host: Flask, operation: str, row: dict[str, Any], message: str) -> None:
     run_import(host, "-", "--format", "ndjson", input=ndjson(make_row(1, external_id="x")))
     result = run_import(host, "-", "--format", "ndjson", "--operation", operation, input=ndjson(row))
-    assert (result.status, result.out.splitlines()[0]) == (0, said)
+    assert (result.status, result.out.splitlines()[0]) == (0, message)
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("a.csv", b'client_name,email\nA,a@x.example\nB,"b', "A quote is not closed, on line 3."),
         ("a.csv", b"email,email\n", 'The header names the column "email" twice, on line 1.'),
@@ -221,11 +223,11 @@ def test_a_row_does_what_the_operation_says(host: Flask, operation: str, row: di
         "open-quote", "column-twice", "open-array", "no-array", "gzip-cut", "no-gzip", "too-many-rows", "too-many-bytes"
     ],
 )  # fmt: skip
-def test_a_broken_upload_leaves_nothing(make: Make, tmp_path: Path, name: str, data: bytes, said: str) -> None:
+def test_a_broken_upload_leaves_nothing(make: Make, tmp_path: Path, name: str, data: bytes, message: str) -> None:
     app = make(PROVISIONING_BULK_MAX_ROWS=3, PROVISIONING_BULK_MAX_BYTES=1024)
     file = tmp_path / name
     file.write_bytes(data)
-    assert run_import(app, file) == CommandResult(2, "", f"Error: {file}: {said} Nothing was saved.\n")
+    assert run_import(app, file) == CommandResult(2, "", f"Error: {file}: {message} Nothing was saved.\n")
     assert is_empty(app)
 
 
@@ -238,7 +240,7 @@ def test_an_atomic_upload_has_a_limit_of_its_own(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["import"], "Name a FILE and its --partner, or a job with --resume."),
         (["import", "-"], "Name a FILE and its --partner, or a job with --resume."),
@@ -255,17 +257,17 @@ def test_an_atomic_upload_has_a_limit_of_its_own(make: Make) -> None:
         (["export", "--partner", "acme", "--metadata-key", "a"], "--metadata-key goes with --format csv."),
     ],
 )  # fmt: skip
-def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], message: str) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/usage.sqlite3")
     result = run_command(app, "tenants", *arguments)
     assert (result.status, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
 
 
 @pytest.mark.parametrize(
     "config", [{"PROVISIONING_LICENSE": EXPIRED}, {"PROVISIONING_EDITION": "community"}], ids=["expired", "community"]
 )
-def test_without_a_licence_nothing_is_taken_in_that_could_not_succeed(make: Make, config: dict[str, Any]) -> None:
+def test_without_a_valid_licence_creating_imports_are_refused(make: Make, config: dict[str, Any]) -> None:
     run_import(make(), "-", "--format", "ndjson", input=ndjson(make_row(1, external_id="x")))
     app = make(**config)
     for operation in ("create", "upsert"):
@@ -286,7 +288,7 @@ def test_the_licences_limit_is_kept(make: Make) -> None:
 
 @pytest.fixture
 def impatient(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """A host at whose third tenant somebody presses Ctrl-C, and whose jobs' chunks hold one row each."""
+    """A host that receives Ctrl-C at its third tenant, with one row in each chunk."""
     monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     provisioning, app = TenantProvisioning(), Flask("host")
     app.config.update(hosts.make_config())
@@ -358,14 +360,14 @@ def test_job_finished_by_a_worker_is_reported(host: Flask) -> None:
     assert result.out.startswith(FAILED.replace(JOB, job.id))
 
 
-def test_an_import_does_its_own_job_alone(host: Flask) -> None:
+def test_import_works_on_its_own_job_only(host: Flask) -> None:
     other = Bulk(host, Caller(host, "other"))
     waiting = other.upload("create", [make_row(1)])
     assert run_import(host, "-", "--format", "ndjson", input=ndjson(make_row(1))).status == 0
     assert other.job(waiting).state == "queued"
 
 
-def test_an_export_is_what_a_client_may_write(host: Flask, tmp_path: Path) -> None:
+def test_export_contains_writable_fields_only(host: Flask, tmp_path: Path) -> None:
     whole = make_row(1, external_id="x", phone_number="+1234567890", industry="IT", plan="gold", metadata={"a": "ü"})
     run_import(host, "-", "--format", "ndjson", input=ndjson(whole, make_row(2)))
     assert run_export(host) == CommandResult(
@@ -427,7 +429,7 @@ def test_the_apps_own_fields_are_taken_back_too(database_url: str, format: str) 
     result = run_command(app, "tenants", "import", "-", "--format", format, "--partner", "other", input=out)
     assert (result.status, result.err) == (0, ""), result.out
     assert read_tenants(app, "other") == read_tenants(app)
-    assert [one["extra"] for one in read_tenants(app)] == ["12", {"a": [None, True]}, "x"]
+    assert [tenant["extra"] for tenant in read_tenants(app)] == ["12", {"a": [None, True]}, "x"]
 
 
 def test_an_export_leaves_the_deleted_out(host: Flask) -> None:
@@ -448,7 +450,7 @@ def test_export_without_tenants_says_so(host: Flask, tmp_path: Path) -> None:
     assert result == CommandResult(2, "", f"Error: {table}: The upload has no rows. Nothing was saved.\n")
 
 
-def test_an_export_holds_no_formula_and_comes_back_as_it_was(host: Flask, tmp_path: Path) -> None:
+def test_export_escapes_formulas_and_imports_unchanged(host: Flask, tmp_path: Path) -> None:
     texts = [f"{before}{sign}1" for sign in FORMULA_SIGNS for before in ("", "'", "''", "a")]
     texts += ["'", "''", "'a", "1"]
     sent = [make_row(n, phone_number="+4915112345", metadata={f"={n % 3}": text}) for n, text in enumerate(texts)]
@@ -480,8 +482,8 @@ def test_values_that_csv_cannot_hold_are_reported(host: Flask) -> None:
 
 @pytest.mark.parametrize(("keys", "fits"), [(994, True), (995, False)])
 def test_a_table_has_no_more_columns_than_an_import_takes(host: Flask, tmp_path: Path, keys: int, fits: bool) -> None:
-    found, table = [str(key) for key in range(keys)], tmp_path / "t.csv"
-    sent = ndjson(*(make_row(n, metadata=dict.fromkeys(found[n * 50 :][:50], "x")) for n in range(20)))
+    columns, table = [str(key) for key in range(keys)], tmp_path / "t.csv"
+    sent = ndjson(*(make_row(n, metadata=dict.fromkeys(columns[n * 50 :][:50], "x")) for n in range(20)))
     run_import(host, "-", "--format", "ndjson", input=sent)
     result = run_export(host, "--output", str(table))
     if fits:
@@ -505,7 +507,7 @@ def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> 
     documents = [{**empty, "metadata": {"a": "1"}}, {**empty, "metadata": {"new": "1"}}]
     with pytest.raises(ClickException, match="A tenant has got a new metadata key"), open_output(str(file)) as out:
         out.writelines(sheet.iter_rows(documents))
-    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("t.csv.gz", b"before")]
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("t.csv.gz", b"before")]
 
 
 def test_unwritable_file_is_reported(host: Flask, tmp_path: Path) -> None:
@@ -517,7 +519,7 @@ def test_unwritable_file_is_reported(host: Flask, tmp_path: Path) -> None:
 
 
 class Terminal(io.StringIO):
-    """What a user sees, and what was drawn before."""
+    """A terminal: its current lines, and everything drawn before."""
 
     def isatty(self) -> bool:
         return True

@@ -25,9 +25,9 @@ def jobs(partner: Caller, *arguments: str) -> CommandResult:
 def test_jobs_are_listed_and_shown_as_the_api_does(partner: Caller) -> None:
     ids = [create_job(partner), create_job(partner)]
     listed = jobs(partner, "list", "--partner", partner.partner, "--json")
-    found = [json.loads(line) for line in listed.out.splitlines()]
-    assert [one["job"] for one in found] == ids[::-1]
-    assert found == partner("GET", JOBS).get_json()["items"]
+    documents = [json.loads(line) for line in listed.out.splitlines()]
+    assert [job["job"] for job in documents] == ids[::-1]
+    assert documents == partner("GET", JOBS).get_json()["items"]
     assert json.loads(jobs(partner, "show", ids[0], "--json").out) == partner("GET", f"{JOBS}/{ids[0]}").get_json()
     table = jobs(partner, "list", "--partner", partner.partner, "--limit", "1")
     assert (table.out.count("\n"), table.err) == (2, "There are more: --limit 0 lists them all.\n")
@@ -35,11 +35,14 @@ def test_jobs_are_listed_and_shown_as_the_api_does(partner: Caller) -> None:
     assert none == (0, "", "There are no such bulk jobs.\n")
 
 
-def test_items_show_what_became_of_each_row(partner: Caller) -> None:
+def test_items_show_the_result_of_each_row(partner: Caller) -> None:
     job = create_job(partner)
     Bulk(partner.app, partner).work()
-    found = [json.loads(line) for line in jobs(partner, "items", job, "--json").out.splitlines()]
-    assert [(one["row"], one["state"], one["status"]) for one in found] == [(1, "succeeded", 201), (2, "failed", 400)]
+    items = [json.loads(line) for line in jobs(partner, "items", job, "--json").out.splitlines()]
+    assert [(item["row"], item["state"], item["status"]) for item in items] == [
+        (1, "succeeded", 201),
+        (2, "failed", 400),
+    ]
     failed = jobs(partner, "items", job, "--state", "failed")
     assert "validation-error" in failed.out
     assert "email: Invalid email address." in failed.out

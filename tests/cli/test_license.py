@@ -106,7 +106,7 @@ def test_issue_prints_a_licence(key_file: Path) -> None:
     assert license.days_left(now) in (364, 365)
 
 
-def test_issue_signs_what_was_asked(key_file: Path, tmp_path: Path) -> None:
+def test_issue_signs_the_given_options(key_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jws"
     options = (
         "--install prod-1 --install prod-2 --expires 2030-06-30 --not-before 2026-01-01T12:00:00Z --max-tenants 5 "
@@ -151,7 +151,7 @@ def test_issue_replaces_a_licence_in_one_stroke(key_file: Path, license_file: Pa
         ("--days 999999", 1),
     ],
 )
-def test_issue_refuses_what_makes_no_licence(key_file: Path, options: str, status: int) -> None:
+def test_issue_refuses_invalid_options(key_file: Path, options: str, status: int) -> None:
     result = run("issue", "--key", key_file, "--kid", "k1", "--customer", "x", *options.split())
     assert result.exit_code == status
     assert "Traceback" not in result.output
@@ -213,7 +213,7 @@ def test_show_tells_that_the_apps_licence_is_bound_elsewhere() -> None:
     assert "bound to another installation" in shown["problem"]
 
 
-def test_show_of_what_is_no_licence_says_so(key_file: Path) -> None:
+def test_show_refuses_a_file_without_a_licence(key_file: Path) -> None:
     result = run("show", key_file)
     assert result.exit_code == 1
     assert "not a compact JWS" in result.output
@@ -225,7 +225,7 @@ def test_verify_with_file_and_key_needs_no_app(license_file: Path) -> None:
     assert result.output.startswith("Licence lic-1 of Example Corp can be used: valid, until ")
 
 
-def test_verify_takes_the_keys_of_the_app_where_none_is_given(license_file: Path) -> None:
+def test_verify_uses_the_keys_of_the_app_by_default(license_file: Path) -> None:
     assert run("verify", license_file, create_app=host()).exit_code == 0
 
 
@@ -239,7 +239,7 @@ def test_verify_without_a_file_verifies_the_apps_licence(license_file: Path) -> 
     assert run("verify", create_app=host(PROVISIONING_LICENSE=issue_test_license())).exit_code == 0
 
 
-def test_verify_says_what_to_do_where_there_is_no_licence() -> None:
+def test_verify_without_a_licence_tells_the_setting_to_configure() -> None:
     result = run("verify", create_app=host())
     assert result.exit_code == 1
     assert "No licence is configured. Set PROVISIONING_LICENSE_FILE" in result.output
@@ -248,7 +248,7 @@ def test_verify_says_what_to_do_where_there_is_no_licence() -> None:
 @pytest.mark.parametrize(
     "config", [{"PROVISIONING_LICENSE_REVOKED": ["lic-1"]}, {"PROVISIONING_LICENSE_REVOKED": ["k1"]}]
 )
-def test_verify_minds_what_the_app_has_revoked(license_file: Path, config: dict[str, Any]) -> None:
+def test_verify_refuses_a_revoked_licence(license_file: Path, config: dict[str, Any]) -> None:
     result = run("verify", license_file, create_app=host(**config))
     assert result.exit_code == 1
     assert "revoked" in result.output

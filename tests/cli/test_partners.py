@@ -14,35 +14,40 @@ from tests.support.events import read_feed
 
 
 def run_json(app: Flask, *arguments: str) -> list[dict[str, Any]]:
-    """What the command prints as JSON."""
+    """Return the JSON that the command prints."""
     result = run_command(app, "partners", *arguments, "--json")
     assert (result.status, result.err) == (0, ""), result
     return [json.loads(line) for line in result.out.splitlines()]
 
 
 def test_a_partner_is_registered_and_changed(partner: Caller) -> None:
-    (made,) = run_json(partner.app, "register", partner.partner, "--name", "Acme", "--contact", "ops@acme.example")
-    assert (made["partner"], made["name"], made["contact"], made["status"]) == (
+    (document,) = run_json(partner.app, "register", partner.partner, "--name", "Acme", "--contact", "ops@acme.example")
+    assert (document["partner"], document["name"], document["contact"], document["status"]) == (
         partner.partner,
         "Acme",
         "ops@acme.example",
         "active",
     )
-    assert run_json(partner.app, "show", partner.partner) == [made]
+    assert run_json(partner.app, "show", partner.partner) == [document]
     (changed,) = run_json(partner.app, "update", partner.partner, "--name", "Acme Ltd")
-    assert changed == {**made, "name": "Acme Ltd", "version": made["version"] + 1, "updated_at": changed["updated_at"]}
+    assert changed == {
+        **document,
+        "name": "Acme Ltd",
+        "version": document["version"] + 1,
+        "updated_at": changed["updated_at"],
+    }
     assert [event["type"] for event in read_feed(partner)] == ["partner.updated", "partner.updated"]
 
 
 def test_quotas_and_plans_are_set_and_unset(partner: Caller) -> None:
-    (made,) = run_json(partner.app, "register", partner.partner, "--max-tenants", "2", "--allowed-plan", "pro")
-    assert (made["max_tenants"], made["allowed_plans"]) == (2, ["pro"])
-    (found,) = run_json(partner.app, "update", partner.partner, "--allowed-plan", "pro", "--allowed-plan", "free")
-    assert (found["max_tenants"], found["allowed_plans"]) == (2, ["pro", "free"])
-    (found,) = run_json(partner.app, "update", partner.partner, "--allow-no-plan", "--unset", "max-tenants")
-    assert (found["max_tenants"], found["allowed_plans"]) == (None, [])
-    (found,) = run_json(partner.app, "update", partner.partner, "--unset", "allowed-plans")
-    assert found["allowed_plans"] is None
+    (registered,) = run_json(partner.app, "register", partner.partner, "--max-tenants", "2", "--allowed-plan", "pro")
+    assert (registered["max_tenants"], registered["allowed_plans"]) == (2, ["pro"])
+    (document,) = run_json(partner.app, "update", partner.partner, "--allowed-plan", "pro", "--allowed-plan", "free")
+    assert (document["max_tenants"], document["allowed_plans"]) == (2, ["pro", "free"])
+    (document,) = run_json(partner.app, "update", partner.partner, "--allow-no-plan", "--unset", "max-tenants")
+    assert (document["max_tenants"], document["allowed_plans"]) == (None, [])
+    (document,) = run_json(partner.app, "update", partner.partner, "--unset", "allowed-plans")
+    assert document["allowed_plans"] is None
     result = run_command(partner.app, "partners", "update", partner.partner, "--max-tenants", "-1")
     whole = "max_tenants: Must be a whole number from 0 to 2000000000."
     assert (result.status, result.err.splitlines()[1].strip()) == (1, whole)
@@ -77,12 +82,12 @@ def test_a_suspended_partner_is_refused_until_it_is_reactivated(make_app: Any) -
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=0)
     partner = Caller(app)
     assert partner("GET", "/tenants").status_code == 200
-    (found,) = run_json(app, "suspend", partner.partner, "--reason", "unpaid")
-    assert (found["status"], found["suspended_reason"]) == ("suspended", "unpaid")
+    (document,) = run_json(app, "suspend", partner.partner, "--reason", "unpaid")
+    assert (document["status"], document["suspended_reason"]) == ("suspended", "unpaid")
     assert partner("GET", "/tenants").get_json()["code"] == "partner-suspended"
-    assert run_json(app, "list", "--status", "suspended") == [found]
-    (found,) = run_json(app, "reactivate", partner.partner)
-    assert (found["status"], found["suspended_reason"]) == ("active", None)
+    assert run_json(app, "list", "--status", "suspended") == [document]
+    (document,) = run_json(app, "reactivate", partner.partner)
+    assert (document["status"], document["suspended_reason"]) == ("active", None)
     assert partner("GET", "/tenants").status_code == 200
 
 

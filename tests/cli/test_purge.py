@@ -38,20 +38,20 @@ def host(make_app: Make, clock: Clock) -> Flask:
 def delete(app: Flask, tenants: int) -> list[str]:
     """The ids of so many new tenants, deleted with a key each."""
     partner = Caller(app, "acme")
-    made = [partner.create(client_name=f"Number {number}")["tenant"] for number in range(tenants)]
-    for number, tenant in enumerate(made):
+    created = [partner.create(client_name=f"Number {number}")["tenant"] for number in range(tenants)]
+    for number, tenant in enumerate(created):
         keyed = {"Idempotency-Key": f"key-{number}"}
         assert partner("POST", f"/tenants/{tenant}/suspend", headers=keyed).status_code == 200
         assert partner("DELETE", f"/tenants/{tenant}").status_code == 200
-    return made
+    return created
 
 
-def storage_of(app: Flask) -> Any:
+def find_storage(app: Flask) -> Any:
     return app.extensions["tenant_provisioning"]["provisioning"].storage
 
 
 def rows(app: Flask, table: str) -> int:
-    storage = storage_of(app)
+    storage = find_storage(app)
     with storage.engine.connect() as connection:
         return int(connection.scalar(select(func.count()).select_from(storage.table(table))))
 
@@ -107,12 +107,12 @@ def test_events_name_the_operator(host: Flask, clock: Clock) -> None:
     tenant = delete(host, 1)[0]
     clock.now += 31 * DAY
     run_command(host, "purge")
-    storage = storage_of(host)
+    storage = find_storage(host)
     t = storage.table("events").c
     wanted = select(t.tenant_id, t.partner_id, t.actor_subject, t.actor_partner, t.request_id)
     with storage.engine.connect() as connection:
-        found = connection.execute(wanted.where(t.type == "tenant.purged")).all()
-    assert [tuple(map(str, row)) for row in found] == [(tenant, "acme", getpass.getuser(), "*", "None")]
+        rows = connection.execute(wanted.where(t.type == "tenant.purged")).all()
+    assert [tuple(map(str, row)) for row in rows] == [(tenant, "acme", getpass.getuser(), "*", "None")]
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from tests.support.hosts import make_config
 
 
 class MailSettings(Schema):
-    """How mail is sent."""
+    """Mail settings."""
 
     sender = fields.Email(load_default="noreply@example.com")
     daily = fields.Integer(strict=True, load_default=100, validate=validate.Range(min=1))
@@ -38,7 +38,7 @@ def settings(partner: Caller, *arguments: str) -> CommandResult:
     return run_command(partner.app, "settings", *arguments)
 
 
-def whole(done: CommandResult) -> Any:
+def parse_output(done: CommandResult) -> Any:
     assert (done.status, done.err) == (0, "")
     return json.loads(done.out)
 
@@ -46,9 +46,9 @@ def whole(done: CommandResult) -> Any:
 def test_settings_of_a_tenant_are_set_shown_and_rolled_back(partner: Caller) -> None:
     tenant = partner.create()["tenant"]
     mine = ("--tenant", tenant)
-    found = whole(settings(partner, "set", "mail.daily=7", "mail.password=hunter2", *mine, "--json"))
-    assert (found["version"], found["explicit"]["mail"]) == (1, {"daily": 7, "password": "********"})
-    assert found == partner("GET", f"/tenants/{tenant}/settings").get_json()
+    document = parse_output(settings(partner, "set", "mail.daily=7", "mail.password=hunter2", *mine, "--json"))
+    assert (document["version"], document["explicit"]["mail"]) == (1, {"daily": 7, "password": "********"})
+    assert document == partner("GET", f"/tenants/{tenant}/settings").get_json()
     shown = settings(partner, "show", *mine)
     assert [line.split() for line in shown.out.splitlines()] == [
         ["version", "1"],
@@ -56,24 +56,26 @@ def test_settings_of_a_tenant_are_set_shown_and_rolled_back(partner: Caller) -> 
         ["mail.daily", "(tenant)", "7"],
         ["mail.password", "(tenant)", "********"],
     ]
-    found = whole(settings(partner, "set", "mail.sender=ops@example.com", "--unset", "mail.daily", *mine, "--json"))
-    assert (found["version"], found["effective"]["mail"]["daily"]) == (2, 100)
+    document = parse_output(
+        settings(partner, "set", "mail.sender=ops@example.com", "--unset", "mail.daily", *mine, "--json")
+    )
+    assert (document["version"], document["effective"]["mail"]["daily"]) == (2, 100)
     history = settings(partner, "history", *mine, "--json")
     versions = [json.loads(line) for line in history.out.splitlines()]
-    assert [one["version"] for one in versions] == [2, 1]
+    assert [version["version"] for version in versions] == [2, 1]
     assert "hunter2" not in history.out
     assert settings(partner, "history", *mine, "--limit", "1").err == "There are more: --limit 0 lists them all.\n"
-    found = whole(settings(partner, "rollback", "0", *mine, "--json"))
-    assert (found["version"], found["explicit"]) == (3, {})
+    document = parse_output(settings(partner, "rollback", "0", *mine, "--json"))
+    assert (document["version"], document["explicit"]) == (3, {})
 
 
 def test_a_partner_s_defaults_hold_for_its_tenants(partner: Caller) -> None:
     tenant = partner.create()["tenant"]
-    found = whole(settings(partner, "set", "mail.daily=50", "--partner", partner.partner, "--json"))
-    assert found["sources"]["mail.daily"] == "partner"
+    document = parse_output(settings(partner, "set", "mail.daily=50", "--partner", partner.partner, "--json"))
+    assert document["sources"]["mail.daily"] == "partner"
     shown = settings(partner, "show", "--tenant", tenant)
     assert "mail.daily (partner)" in shown.out
-    assert whole(settings(partner, "rollback", "0", "--partner", partner.partner, "--json"))["version"] == 2
+    assert parse_output(settings(partner, "rollback", "0", "--partner", partner.partner, "--json"))["version"] == 2
 
 
 @pytest.mark.one_database

@@ -38,11 +38,11 @@ def make(make_app: Make) -> Make:
     """Makes apps whose clock stands still and whose ids count."""
     numbers = itertools.count(1)
 
-    def made(mount: dict[str, Any] | None = None, **config: Any) -> Flask:
+    def make_fixed_app(mount: dict[str, Any] | None = None, **config: Any) -> Flask:
         fixed = {"clock": lambda: float(BEGIN), "new_id": lambda: f"00000000-0000-7000-8000-{next(numbers):012d}"}
         return make_app(mount={**fixed, **(mount or {})}, **{"PROVISIONING_LICENSE": VALID, **config})
 
-    return made
+    return make_fixed_app
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def tenants(app: Flask, *arguments: str, **options: Any) -> CommandResult:
 
 def create_tenant(app: Flask, name: str = "Example Corp", partner: str = "acme", **fields: str) -> dict[str, Any]:
     """A new tenant's document."""
-    given = {"client-name": name, "email": f"{name.lower().replace(' ', '.')}@example.com", **fields}
-    options = itertools.chain(*((f"--{option}", value) for option, value in given.items()))
+    required_options = {"client-name": name, "email": f"{name.lower().replace(' ', '.')}@example.com", **fields}
+    options = itertools.chain(*((f"--{option}", value) for option, value in required_options.items()))
     done = tenants(app, "create", "--partner", partner, *options, "--json")
     assert (done.status, done.err) == (0, "")
     document: dict[str, Any] = json.loads(done.out)
@@ -73,7 +73,7 @@ def change_tenant(app: Flask, *arguments: str) -> dict[str, Any]:
 
 
 def names(done: CommandResult) -> list[str]:
-    """Who is in a list of JSON."""
+    """Return the names in a JSON list."""
     assert (done.status, done.err) == (0, "")
     return [json.loads(line)["client_name"] for line in done.out.splitlines()]
 
@@ -111,10 +111,10 @@ def test_create_shows_the_tenant(host: Flask) -> None:
 
 def test_json_is_the_document_that_the_api_shows(host: Flask) -> None:
     fields = {"phone-number": "+1234567890", "industry": "Bücher", "plan": "gold", "external-id": "x-1"}
-    made = create_tenant(host, "Größe 株式会社", email="a@example.com", **fields)
-    assert made == Caller(host, "acme")("GET", f"/tenants/{FIRST}").get_json()
-    assert made["industry"] == "Bücher"
-    assert json.loads(tenants(host, "show", FIRST, "--json").out) == made
+    document = create_tenant(host, "Größe 株式会社", email="a@example.com", **fields)
+    assert document == Caller(host, "acme")("GET", f"/tenants/{FIRST}").get_json()
+    assert document["industry"] == "Bücher"
+    assert json.loads(tenants(host, "show", FIRST, "--json").out) == document
 
 
 def test_event_names_the_operator(host: Flask) -> None:
@@ -162,7 +162,7 @@ def test_duplicate_email_names_the_holder(host: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["create", "--email", "a@example.com"], "Missing option '--partner'."),
         (["create", "--partner", "a", "--metadata", "k"], "'--metadata': 'k' is not of the form KEY=VALUE."),
@@ -179,11 +179,11 @@ def test_duplicate_email_names_the_holder(host: Flask) -> None:
         (["upsert"], "No such command 'upsert'"),
     ],
 )  # fmt: skip
-def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_contradictory_options_are_a_usage_error(tmp_path: Path, arguments: list[str], message: str) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/usage.sqlite3")
     done = tenants(app, *arguments)
     assert (done.status, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
 
 
 def test_list_shows_tenants_of_all_partners(host: Flask) -> None:
@@ -214,10 +214,10 @@ def test_a_table_fits_the_terminal(host: Flask) -> None:
 
 
 def test_a_list_of_json_is_a_document_a_line(host: Flask) -> None:
-    made = [create_tenant(host, name) for name in "AB"]
+    documents = [create_tenant(host, name) for name in "AB"]
     done = tenants(host, "list", "--json")
     assert (done.status, done.err, done.out.count("\n")) == (0, "", 2)
-    assert [json.loads(line) for line in done.out.splitlines()] == made
+    assert [json.loads(line) for line in done.out.splitlines()] == documents
 
 
 @pytest.mark.parametrize(
@@ -277,14 +277,14 @@ def test_invalid_filter_is_reported(host: Flask) -> None:
 def test_absent_tenant_is_reported(host: Flask, wanted: list[str]) -> None:
     create_tenant(host)
     advice = "Check the id, and --partner if you gave it: `tenants list` shows the tenants."
-    nobody = CommandResult(1, "", f"Error: Tenant not found.\n{advice}\n")
+    not_found = CommandResult(1, "", f"Error: Tenant not found.\n{advice}\n")
     for command in ("show", "suspend", "reactivate", "delete", "restore"):
-        assert tenants(host, command, *wanted) == nobody
-    assert tenants(host, "update", *wanted, "--plan", "x") == nobody
-    assert tenants(host, "delete", *wanted, "--purge", "--yes") == nobody
+        assert tenants(host, command, *wanted) == not_found
+    assert tenants(host, "update", *wanted, "--plan", "x") == not_found
+    assert tenants(host, "delete", *wanted, "--purge", "--yes") == not_found
 
 
-def test_update_changes_what_is_named_and_empties_what_is_unset(host: Flask) -> None:
+def test_update_changes_named_fields_and_clears_unset_ones(host: Flask) -> None:
     run_command(host, *NEW, "--plan", "gold", "--industry", "IT", "--metadata", "a=1", "--metadata", "b.c=2")
     update = ["--client-name", "New", "--unset", "plan", "--unset", "metadata.b.c", "--metadata", "d=4"]
     after = change_tenant(host, "update", FIRST, "--partner", "acme", *update)
@@ -298,7 +298,7 @@ def test_update_changes_what_is_named_and_empties_what_is_unset(host: Flask) -> 
     assert change_tenant(host, "update", FIRST, "--unset", "metadata")["metadata"] == {}
 
 
-def test_update_tells_what_cannot_be_unset(host: Flask) -> None:
+def test_update_refuses_to_unset_required_and_unknown_fields(host: Flask) -> None:
     run_command(host, *NEW)
     assert tenants(
         host, "update", FIRST, "--unset", "client-name", "--unset", "status", "--unset", "nix"
@@ -346,17 +346,17 @@ def test_too_long_reason_is_reported(host: Flask) -> None:
 
 def test_purge_asks_for_confirmation(host: Flask) -> None:
     create_tenant(host, "Evil\x1b[2J", email="evil@example.com")
-    asked = f"Permanently remove Evil\\x1b[2J of acme ({FIRST})? [y/N]:"
-    for answer in ("n\n", ""):
-        done = tenants(host, "delete", FIRST, "--purge", input=answer)
+    question = f"Permanently remove Evil\\x1b[2J of acme ({FIRST})? [y/N]:"
+    for typed in ("n\n", ""):
+        done = tenants(host, "delete", FIRST, "--purge", input=typed)
         assert (done.status, "Aborted!" in done.err) == (1, True)
-        assert asked in done.err + done.out
+        assert question in done.err + done.out
     assert tenants(host, "show", FIRST).status == 0
     assert tenants(host, "delete", FIRST, "--purge", input="y\n").status == 0
     assert tenants(host, "show", FIRST).status == 1
 
 
-def test_purging_without_being_asked(host: Flask) -> None:
+def test_purge_with_yes_needs_no_confirmation(host: Flask) -> None:
     create_tenant(host, "A")
     second = create_tenant(host, "B")["tenant"]
     assert tenants(host, "delete", FIRST, "--purge", "--yes") == CommandResult(0, f"Purged the tenant {FIRST}.\n")
@@ -376,12 +376,10 @@ def test_purging_without_being_asked(host: Flask) -> None:
         ({"PROVISIONING_EDITION": "community"}, "PROVISIONING_EDITION is 'community': nothing can be provisioned."),
     ],
 )
-def test_without_a_licence_nothing_comes_into_being_and_the_rest_goes_on(
-    make: Make, config: dict[str, Any], detail: str
-) -> None:
+def test_without_a_valid_licence_only_creation_is_refused(make: Make, config: dict[str, Any], detail: str) -> None:
     licensed = make()
     create_tenant(licensed, "Gone")
-    made = create_tenant(licensed, "Stays")["tenant"]
+    tenant = create_tenant(licensed, "Stays")["tenant"]
     change_tenant(licensed, "delete", FIRST)
     app = make(**config)
     refused = CommandResult(
@@ -392,7 +390,7 @@ def test_without_a_licence_nothing_comes_into_being_and_the_rest_goes_on(
     assert run_command(app, *NEW) == refused
     assert tenants(app, "restore", FIRST) == refused
     for command in ("show", "suspend", "reactivate", "delete"):
-        assert tenants(app, command, made).status == 0
+        assert tenants(app, command, tenant).status == 0
 
 
 def test_the_licences_limit_is_kept(make: Make) -> None:

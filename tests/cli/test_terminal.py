@@ -105,7 +105,7 @@ def test_rich_draws_long_values_on_several_lines() -> None:
     assert "\x1b[31mfailed" in draw_fields(make_console(color_system="standard"), pairs)[2]
 
 
-def test_a_terminal_shows_what_rich_draws(terminal: Terminal) -> None:
+def test_terminal_output_uses_rich(terminal: Terminal) -> None:
     with redirect_stdout(terminal):
         assert draw_pages(make_table(("name", "status")))[1] == "─" * 30
         print_document(DOCUMENT, as_json=False)

@@ -21,26 +21,30 @@ URL = "https://93.184.215.14/hook"
 
 
 def run_json(app: Flask, *arguments: str) -> list[dict[str, Any]]:
-    """What the command prints as JSON."""
+    """Return the JSON that the command prints."""
     result = run_command(app, "webhooks", *arguments, "--json")
     assert (result.status, result.err) == (0, "")
     return [json.loads(line) for line in result.out.splitlines()]
 
 
 def create_endpoint(partner: Caller, *options: str) -> dict[str, Any]:
-    (found,) = run_json(partner.app, "create", "--partner", partner.partner, "--url", URL, *options)
-    return found
+    (document,) = run_json(partner.app, "create", "--partner", partner.partner, "--url", URL, *options)
+    return document
 
 
 def test_a_webhook_is_created_with_its_secret_shown_once(partner: Caller) -> None:
-    made = create_endpoint(
+    endpoint = create_endpoint(
         partner, "--event", "tenant.*", "--event", "*.deleted", "--description", "x", "--signing", "v1"
     )
-    assert (made["partner"], made["events"], made["description"]) == (partner.partner, ["tenant.*", "*.deleted"], "x")
-    assert made.pop("secret").startswith("whsec_")
-    assert run_json(partner.app, "show", made["webhook"]) == [made]
-    assert run_json(partner.app, "list", "--partner", partner.partner) == [made]
-    assert partner("GET", f"/webhooks/{made['webhook']}").get_json() == made
+    assert (endpoint["partner"], endpoint["events"], endpoint["description"]) == (
+        partner.partner,
+        ["tenant.*", "*.deleted"],
+        "x",
+    )
+    assert endpoint.pop("secret").startswith("whsec_")
+    assert run_json(partner.app, "show", endpoint["webhook"]) == [endpoint]
+    assert run_json(partner.app, "list", "--partner", partner.partner) == [endpoint]
+    assert partner("GET", f"/webhooks/{endpoint['webhook']}").get_json() == endpoint
 
 
 def test_a_list_says_that_there_are_more(partner: Caller) -> None:
@@ -67,17 +71,17 @@ def test_each_error_names_its_field(partner: Caller) -> None:
 
 def test_endpoint_is_disabled_and_enabled(partner: Caller) -> None:
     id = create_endpoint(partner)["webhook"]
-    assert [one["enabled"] for one in run_json(partner.app, "disable", id)] == [False]
+    assert [endpoint["enabled"] for endpoint in run_json(partner.app, "disable", id)] == [False]
     refused = run_command(partner.app, "webhooks", "test", id)
     assert (refused.status, "Webhook disabled." in refused.err) == (1, True)
-    assert [one["enabled"] for one in run_json(partner.app, "enable", id)] == [True]
+    assert [endpoint["enabled"] for endpoint in run_json(partner.app, "enable", id)] == [True]
 
 
 def test_its_secret_is_rotated(partner: Caller) -> None:
-    made = create_endpoint(partner)
-    (rotated,) = run_json(partner.app, "rotate-secret", made["webhook"], "--overlap-hours", "1")
-    assert rotated["secret"] != made["secret"]
-    refused = run_command(partner.app, "webhooks", "rotate-secret", made["webhook"], "--overlap-hours", "169")
+    endpoint = create_endpoint(partner)
+    (rotated,) = run_json(partner.app, "rotate-secret", endpoint["webhook"], "--overlap-hours", "1")
+    assert rotated["secret"] != endpoint["secret"]
+    refused = run_command(partner.app, "webhooks", "rotate-secret", endpoint["webhook"], "--overlap-hours", "169")
     assert "\n  overlap_hours: Must be a whole number from 0 to 168.\n" in refused.err
 
 
@@ -94,23 +98,23 @@ def test_failed_deliveries_are_recovered(partner: Caller) -> None:
     partner.create()
     partner("GET", "/events")
     id = create_endpoint(partner, "--event", "tenant.created")["webhook"]
-    (found,) = run_json(partner.app, "recover", id, "--since", format_instant(time.time() - 60))
-    assert (found["webhook"], found["deliveries"]) == (id, 1)
+    (document,) = run_json(partner.app, "recover", id, "--since", format_instant(time.time() - 60))
+    assert (document["webhook"], document["deliveries"]) == (id, 1)
 
 
 def test_endpoint_is_deleted(partner: Caller) -> None:
     id = create_endpoint(partner)["webhook"]
-    asked = run_command(partner.app, "webhooks", "delete", id, input="n\n")
-    assert (asked.status, f"Delete the webhook of {partner.partner} to https://" in asked.err) == (1, True)
+    refusal = run_command(partner.app, "webhooks", "delete", id, input="n\n")
+    assert (refusal.status, f"Delete the webhook of {partner.partner} to https://" in refusal.err) == (1, True)
     assert run_command(partner.app, "webhooks", "show", id).status == 0
     assert run_command(partner.app, "webhooks", "delete", id, "--yes") == (0, f"Deleted the webhook {id}.\n", "")
     assert "Webhook not found." in run_command(partner.app, "webhooks", "show", id).err
 
 
 def test_another_partners_endpoint_is_not_found(partner: Caller) -> None:
-    made = create_endpoint(partner)
-    (sent,) = run_json(partner.app, "test", made["webhook"])
-    for words in (("show", made["webhook"]), ("delete", made["webhook"]), ("redeliver", sent["delivery"])):
+    endpoint = create_endpoint(partner)
+    (sent,) = run_json(partner.app, "test", endpoint["webhook"])
+    for words in (("show", endpoint["webhook"]), ("delete", endpoint["webhook"]), ("redeliver", sent["delivery"])):
         refused = run_command(partner.app, "webhooks", *words, "--partner", "somebody-else")
         assert (refused.status, "not found." in refused.err) == (1, True)
     assert run_command(partner.app, "webhooks", "redeliver", make_uuid7()).status == 1
@@ -118,18 +122,18 @@ def test_another_partners_endpoint_is_not_found(partner: Caller) -> None:
 
 def test_secrets_of_an_older_key_are_sealed_again(make_app: Callable[..., Flask]) -> None:
     old, new = "the old key of this host", "the new key of this host"
-    made = create_endpoint(Caller(make_app(PROVISIONING_ENCRYPTION_KEYS=[old]), "acme"))
+    created = create_endpoint(Caller(make_app(PROVISIONING_ENCRYPTION_KEYS=[old]), "acme"))
     both, alone = (make_app(PROVISIONING_ENCRYPTION_KEYS=keys) for keys in ([new, old], [new]))
     unopened = run_command(alone, "webhooks", "reseal")
     assert (unopened.status, unopened.out) == (1, "All secrets use the newest key already.\n")
-    assert f"{made['webhook']}: It was sealed with the key " in unopened.err
+    assert f"{created['webhook']}: It was sealed with the key " in unopened.err
     assert run_command(both, "webhooks", "reseal") == (0, "Webhooks with re-encrypted secrets: 1.\n", "")
     assert run_command(both, "webhooks", "reseal") == (0, "All secrets use the newest key already.\n", "")
     assert run_command(alone, "webhooks", "reseal").status == 0
     storage = get_mount(alone).storage
-    found = storage.read(lambda session: actions.load_endpoint(session, "acme", made["webhook"]))
-    (key,) = endpoint_secrets.load_signing_keys(get_mount(alone).keyring, found, format_instant(time.time()))
-    assert (key.sign(b"x"), found.version) == (signing_key(made["secret"]).sign(b"x"), 1)
+    endpoint = storage.read(lambda session: actions.load_endpoint(session, "acme", created["webhook"]))
+    (key,) = endpoint_secrets.load_signing_keys(get_mount(alone).keyring, endpoint, format_instant(time.time()))
+    assert (key.sign(b"x"), endpoint.version) == (signing_key(created["secret"]).sign(b"x"), 1)
 
 
 def test_changes_at_the_command_line_are_events_of_the_operator(partner: Caller) -> None:

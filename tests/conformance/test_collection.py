@@ -1,4 +1,4 @@
-"""How the suite gets into a run of pytest: alone, after the host's own tests, among them, or not at all."""
+"""Ways of the suite into a run of pytest: alone, after the host's own tests, among them, or not at all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refuse(tenant, principal):
 
 
 @pytest.fixture
-def tested(tmp_path: Path) -> Path:
+def tested_host(tmp_path: Path) -> Path:
     """A host with tests of its own, whose conftest.py says what the suite must know."""
     write_host(tmp_path, registered=CHOOSY)
     tests = tmp_path / "tests"
@@ -76,7 +76,7 @@ def list_passed(output: str) -> list[tuple[str, str]]:
     return re.findall(r"^(\S+?)::(?:\S+::)?(test_\w+)\b.* PASSED", output, re.MULTILINE)
 
 
-def test_without_the_option_a_run_is_as_it_was(tmp_path: Path) -> None:
+def test_run_without_the_option_loads_no_suite(tmp_path: Path) -> None:
     heavy = "{'flask', 'sqlalchemy', 'flask_tenant_provisioning.testing.suite'}"
     (tmp_path / "test_own.py").write_text(f"import sys\n\ndef test_own():\n    assert not {heavy} & {{*sys.modules}}\n")
     run = run_suite(tmp_path, app=None)
@@ -84,22 +84,24 @@ def test_without_the_option_a_run_is_as_it_was(tmp_path: Path) -> None:
     assert "conformance" not in run.output
 
 
-def test_without_a_path_the_suite_runs_alone_and_the_conftest_of_the_hosts_tests_counts(tested: Path) -> None:
-    run = run_suite(tested, *ESSENTIALS)
+def test_run_without_a_path_runs_only_the_suite_with_the_hosts_conftest(tested_host: Path) -> None:
+    run = run_suite(tested_host, *ESSENTIALS)
     assert_suite_passes(run, 12)
     assert "test_own" not in run.output
 
 
-def test_the_suite_comes_after_the_tests_that_are_asked_for(tested: Path) -> None:
-    run = run_suite(tested, "tests", "-vv", "-k", "test_own or test_mounting")
+def test_the_suite_comes_after_the_tests_that_are_asked_for(tested_host: Path) -> None:
+    run = run_suite(tested_host, "tests", "-vv", "-k", "test_own or test_mounting")
     assert_suite_passes(run, 3)
     assert [name for _, name in list_passed(run.output)] == ["test_own", *list_tests("test_mounting")]
 
 
 @pytest.mark.parametrize("app", [None, pytest.param("host:create_app", marks=pytest.mark.slow)])
-def test_the_suite_can_stand_in_a_module_of_the_hosts_and_is_there_once(tested: Path, app: str | None) -> None:
-    (tested / "tests/test_contract.py").write_text("from flask_tenant_provisioning.testing.suite import *\n")
-    run = run_suite(tested, "tests", "-vv", "-k", "test_own or api_is_mounted or test_a_tenant_is_created", app=app)
+def test_the_suite_can_stand_in_a_module_of_the_hosts_and_is_there_once(tested_host: Path, app: str | None) -> None:
+    (tested_host / "tests/test_contract.py").write_text("from flask_tenant_provisioning.testing.suite import *\n")
+    run = run_suite(
+        tested_host, "tests", "-vv", "-k", "test_own or api_is_mounted or test_a_tenant_is_created", app=app
+    )
     assert run.status == 0, run
     assert sorted(list_passed(run.output)) == [
         ("tests/test_contract.py", "test_a_tenant_is_created"),

@@ -30,7 +30,7 @@ OF_NO_CONCERN = {
 
 
 def count_rows(url: str) -> Iterator[tuple[str, int]]:
-    """How many rows each table of the database holds."""
+    """Return the number of rows of each table of the database."""
     engine = create_engine(url)
     with engine.connect() as connection:
         for name in inspect(connection).get_table_names():
@@ -59,8 +59,8 @@ def test_the_host_of_hooks_conforms(database_url: str) -> None:
     run = run_suite(ROOT / "examples/hooks_host", app="app:create_app", config=config)
     assert_suite_passes(run, 700)
     assert run.left_out == OF_NO_CONCERN
-    found = dict(count_rows(database_url))
-    assert (found["provisioning_tenants"], found["workspaces"]) == (0, 0)
+    counts = dict(count_rows(database_url))
+    assert (counts["provisioning_tenants"], counts["workspaces"]) == (0, 0)
 
 
 SETTINGS = """
@@ -181,7 +181,7 @@ def write_steps_app(folder: Path) -> None:
     """Write the app of the guide to steps."""
     pytest.importorskip("flask_sqlalchemy")
     code = next(
-        found.code for found in find_snippets("python", DOCS / "provisioning.md") if found.file == "steps_app.py"
+        snippet.code for snippet in find_snippets("python", DOCS / "provisioning.md") if snippet.file == "steps_app.py"
     )
     (folder / "steps_app.py").write_text(code, encoding="utf-8")
 
@@ -197,16 +197,20 @@ def test_a_host_with_steps_conforms_while_its_worker_works(tmp_path: Path) -> No
 
 
 @slow
-def test_a_host_with_steps_conforms_where_the_suite_does_their_work(tmp_path: Path) -> None:
+def test_host_with_steps_conforms_with_a_settle_fixture(tmp_path: Path) -> None:
     write_steps_app(tmp_path)
-    (shown,) = (one.code for one in find_snippets("python", DOCS / "testing.md") if "provisioning_settle" in one.code)
+    (shown,) = (
+        snippet.code
+        for snippet in find_snippets("python", DOCS / "testing.md")
+        if "provisioning_settle" in snippet.code
+    )
     (tmp_path / "conftest.py").write_text(f"import pytest\n\n{shown}", encoding="utf-8")
     run = run_suite(tmp_path, "-k", "test_provisioning or test_lifecycle", app="steps_app:create_app")
     assert_suite_passes(run, 20)
     assert run.left_out == set()
 
 
-def test_a_tenant_is_waited_for_until_it_is_no_longer_provisioning() -> None:
+def test_wait_ends_with_the_first_settled_status() -> None:
     states = iter(["provisioning", "provisioning", "active"])
     assert wait_until_settled(lambda: {"status": next(states)}) == {"status": "active"}
 

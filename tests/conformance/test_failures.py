@@ -22,7 +22,7 @@ TENANTS = "/api/provisioning/tenants"
 
 
 class Bad(NamedTuple):
-    """What a host does after the mounting, which of the essential tests pass all the same, and what is said."""
+    """A host's defect after the mounting, the essential tests that still pass, and the expected message."""
 
     code: str
     passing: set[str]
@@ -80,8 +80,8 @@ def prettier(answer):
 """,
     {
         "test_the_api_is_mounted", "test_a_partner_is_admitted", "test_a_tenant_is_created", "test_a_name_is_trimmed",
-        "test_a_new_tenant_is_where_the_location_says", "test_absent_fields_are_empty",
-        "test_text_of_every_script_comes_back_as_it_was_sent",
+        "test_location_of_a_new_tenant_returns_it", "test_absent_fields_are_empty",
+        "test_text_of_every_script_is_returned_unchanged",
     },
     f"GET {TENANTS} should answer with application/problem+json, not text/html. A page of the host's stands where the "
     "API should answer: if a hook or a handler makes it, mount the API isolated.",
@@ -124,9 +124,9 @@ EMPTY = Bad(
 
 
 def reads_whole(output: str) -> bool:
-    """Whether a failure is a sentence with the request, but for its token, and the answer."""
+    """Return whether a failure is a sentence with the request, without its token, and the response."""
     headers = r"(E +[\w-]+: .*\n)+"
-    found = re.search(
+    match = re.search(
         rf"POST {TENANTS} should answer 201, not 400\..*\n"
         rf"E *\n"
         rf"E +POST {TENANTS}\n{headers}"
@@ -135,7 +135,7 @@ def reads_whole(output: str) -> bool:
         r'E +\{.*"detail": "The CSRF token is missing\."',
         output,
     )
-    return found is not None and "Authorization: Bearer …" in found[0]
+    return match is not None and "Authorization: Bearer …" in match[0]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_host_that_comes_between_fails_and_reads_why(tmp_path: Path, bad: Bad)
     assert bad is not CSRF or reads_whole(run.output), run
     assert "eyJ" not in run.output, "a token was shown"
     essential = {name for module in ("test_mounting", "test_creation") for name in list_tests(module)}
-    not_run = {name for name in essential if "wrong" in name or "servers" in name or "plan_must" in name}
+    not_run = {name for name in essential if "wrong" in name or "servers" in name or "unknown_plan" in name}
     assert essential - run.failed - not_run == bad.passing
 
 
@@ -181,7 +181,7 @@ def eat():
 
 
 @slow
-def test_a_host_that_reads_what_is_uploaded_fails_and_shows_the_answer(tmp_path: Path) -> None:
+def test_host_that_reads_uploads_fails_with_the_response(tmp_path: Path) -> None:
     write_host(tmp_path, after=EATER)
     run = run_suite(tmp_path, "-k", "test_an_upload_is_a_job or test_mounting")
     assert run.failed == {"test_an_upload_is_a_job_that_comes_to_its_end"}, run
@@ -190,7 +190,7 @@ def test_a_host_that_reads_what_is_uploaded_fails_and_shows_the_answer(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"PROVISIONING_LICENSE": "nonsense"}, "Nothing is mounted: "),
         pytest.param(
@@ -201,13 +201,13 @@ def test_a_host_that_reads_what_is_uploaded_fails_and_shows_the_answer(tmp_path:
     ],
     ids=["no licence", "community"],
 )
-def test_unmounted_api_fails_one_test_with_the_reason(tmp_path: Path, config: dict[str, Any], said: str) -> None:
+def test_unmounted_api_fails_one_test_with_the_reason(tmp_path: Path, config: dict[str, Any], message: str) -> None:
     write_host(tmp_path)
     run = run_suite(tmp_path, config=config)
     assert (run.status, run.counts[:2]) == (1, (0, 1)), run
     assert run.failed == {"test_the_api_is_mounted"}
     assert run.left_out == {"there is no API to test: test_the_api_is_mounted says why"}
-    assert said in run.output
+    assert message in run.output
 
 
 @slow
@@ -246,7 +246,7 @@ def test_licence_without_tenants_fails_creation_and_skips_the_rest(
 def test_host_with_too_low_rate_limits_gets_a_message(tmp_path: Path) -> None:
     write_host(tmp_path)
     run = run_suite(tmp_path, "-k", "test_reading", config={"PROVISIONING_RATE_LIMITS": {"read": "1/day"}})
-    assert "test_a_tenant_reads_as_it_was_created" not in run.failed
+    assert "test_get_returns_the_created_tenant" not in run.failed
     assert "test_head_answers_as_get_without_the_body" in run.failed
     assert (
         "should answer 200, not 429. A rate limit stopped the suite, which sends some hundred requests as one partner: "
@@ -263,7 +263,7 @@ def broken(tmp_path: Path) -> Callable[[str], SuiteRun]:
 
 
 @pytest.mark.parametrize(
-    ("app", "said"),
+    ("app", "message"),
     [
         ("nothing:create_app", "--provisioning-app=nothing:create_app names no app: Could not import 'nothing'."),
         pytest.param("host:no_app", "--provisioning-app=host:no_app names no app: ", marks=slow),
@@ -271,10 +271,10 @@ def broken(tmp_path: Path) -> Callable[[str], SuiteRun]:
     ],
 )
 def test_an_app_that_cannot_be_made_ends_the_run_at_once(
-    broken: Callable[[str], SuiteRun], app: str, said: str
+    broken: Callable[[str], SuiteRun], app: str, message: str
 ) -> None:
     run = broken(app)
     assert run.status == 1, run
-    assert said in run.output
+    assert message in run.output
     assert run.output.count("\nERROR ") == 1
     assert "there is no app to test" in run.output

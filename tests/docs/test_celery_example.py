@@ -59,15 +59,15 @@ def is_ready(address: Address) -> bool:
 def test_a_tenant_of_the_example_gets_a_workspace_a_bucket_and_a_welcome(kind: str, tmp_path: Path) -> None:
     token = signed_token("acme")
     with brokers.open_broker(kind) as part, run_example(tmp_path, part) as address:
-        made = send_request(address, "POST", f"{PREFIX}/tenants", token, EXAMPLE)
-        assert (made.status, made.json()["status"]) == (201, "provisioning")
-        path = made.headers["Location"]
+        created = send_request(address, "POST", f"{PREFIX}/tenants", token, EXAMPLE)
+        assert (created.status, created.json()["status"]) == (201, "provisioning")
+        path = created.headers["Location"]
         assert wait_for(lambda: send_request(address, "GET", path, token).json()["status"] == "active", 30), (
             tmp_path / "log"
         ).read_text()
 
-    there = {found.name: json.loads(found.read_text()) for found in (tmp_path / "cloud").iterdir()}
-    workspace = f"workspace-{made.json()['tenant']}"
+    there = {path.name: json.loads(path.read_text()) for path in (tmp_path / "cloud").iterdir()}
+    workspace = f"workspace-{created.json()['tenant']}"
     assert sorted(name.partition("-")[0] for name in there) == ["bucket", "mail", "workspace"]
     assert there[workspace] == {"owner": EXAMPLE["client_name"]}
     bucket = next(name for name in there if name.startswith("bucket"))

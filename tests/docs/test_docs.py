@@ -50,9 +50,11 @@ from tests.support.snippets import (
     write_files,
 )
 
-APPS = [found for found in find_snippets("python") if found.file]
-PARTS = {page: [found for found in find_snippets("python", page) if found.runs and not found.file] for page in PAGES}
-SCRIPTS = {page: [found for found in find_snippets("sh", page) if found.runs] for page in PAGES}
+APPS = [snippet for snippet in find_snippets("python") if snippet.file]
+PARTS = {
+    page: [snippet for snippet in find_snippets("python", page) if snippet.runs and not snippet.file] for page in PAGES
+}
+SCRIPTS = {page: [snippet for snippet in find_snippets("sh", page) if snippet.runs] for page in PAGES}
 NEEDED_TO_BUILD = ("sphinx", "myst_parser", "pallets_sphinx_themes")
 ISSUER = "https://id.example.com/realms/partners"
 
@@ -99,7 +101,7 @@ def make_app(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 def find_snippet(file: str) -> Snippet:
     """The app in this file."""
-    return next(found for found in APPS if found.file == file)
+    return next(snippet for snippet in APPS if snippet.file == file)
 
 
 def provision(app: Flask, token: str, prefix: str = hosts.PREFIX, **body: Any) -> TestResponse:
@@ -115,7 +117,9 @@ def sign_token(app: Flask) -> str:
         return str(create_access_token("someone", additional_claims=claims))
 
 
-@pytest.mark.parametrize("snippet", [one for one in APPS if one.file != "oidc_app.py"], ids=lambda one: one.file)
+@pytest.mark.parametrize(
+    "snippet", [snippet for snippet in APPS if snippet.file != "oidc_app.py"], ids=lambda snippet: snippet.file
+)
 def test_an_app_of_the_guides_provisions_a_tenant(snippet: Snippet, make_app: Callable[[Snippet], Flask]) -> None:
     for module in re.findall(r"^from (flask_\w+) import", snippet.code, re.MULTILINE):
         pytest.importorskip(module)
@@ -141,9 +145,9 @@ def test_the_host_with_celery_runs_its_step_in_its_own_celery_app(
     monkeypatch.setenv("FLASK_PROVISIONING_ENGINE", "celery")
     monkeypatch.setenv("FLASK_CELERY__task_always_eager", "true")
     app = make_app(find_snippet("celery_host.py"))
-    made = provision(app, sign_token(app))
-    said = f"welcome, Example Corp {made.get_json()['tenant']}:provisioning:welcome:1\n"
-    assert capsys.readouterr().out == said
+    tenant = provision(app, sign_token(app))
+    expected = f"welcome, Example Corp {tenant.get_json()['tenant']}:provisioning:welcome:1\n"
+    assert capsys.readouterr().out == expected
     app.extensions["tenant_provisioning"]["provisioning"].engine.stop(10)
     app.extensions["celery"].close()
 
@@ -178,16 +182,16 @@ class Provider:
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    made = Provider()
-    thread = threading.Thread(target=made.server.serve_forever)
+    new_provider = Provider()
+    thread = threading.Thread(target=new_provider.server.serve_forever)
     thread.start()
-    yield made
-    made.server.shutdown()
+    yield new_provider
+    new_provider.server.shutdown()
     thread.join()
-    made.server.server_close()
+    new_provider.server.server_close()
 
 
-def test_the_oidc_example_and_what_the_guide_says_of_its_claims(
+def test_oidc_example_enforces_the_documented_claims(
     provider: Provider, make_app: Callable[[Snippet], Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLASK_OIDC_JWKS_URL", provider.url)
@@ -220,22 +224,22 @@ def own_loggers() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.mark.parametrize("page", [page for page, found in PARTS.items() if found], ids=name_page)
+@pytest.mark.parametrize("page", [page for page, snippets in PARTS.items() if snippets], ids=name_page)
 @pytest.mark.usefixtures("own_loggers")
 def test_the_other_python_blocks_of_a_page_run(page: Path, folder: Path) -> None:
     app, other = Flask("host"), Flask("other")
     app.config.update(make_config())
     other.config.update(make_config())
     db = f"sqlite:///{folder}/provisioning.sqlite3"
-    known: dict[str, Any] = {
+    names: dict[str, Any] = {
         "app": app,
         "context": SimpleNamespace(configure=lambda *_arguments, **_options: None),
         "csrf": CSRFProtect(),
         "db": db,
         "provisioning": TenantProvisioning(other, db),
     }
-    for found in PARTS[page]:
-        exec(compile("\n" * found.line + found.code, str(page), "exec"), known)
+    for snippet in PARTS[page]:
+        exec(compile("\n" * snippet.line + snippet.code, str(page), "exec"), names)
 
 
 def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> None:
@@ -243,7 +247,7 @@ def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> No
     app.config.update(make_config())
     mounted = TenantProvisioning(app, f"sqlite:///{folder}/provisioning.sqlite3")
     app.add_url_rule("/", "home", lambda: "home")
-    wall = next(found for found in find_snippets("python", DOCS / "hosting.md") if "login_wall" in found.code)
+    wall = next(snippet for snippet in find_snippets("python", DOCS / "hosting.md") if "login_wall" in snippet.code)
     exec(wall.code, {"app": app, "provisioning": mounted})
     assert app.test_client().get("/").status_code == 302
     assert provision(app, sign_token(app)).status_code == 201
@@ -251,9 +255,9 @@ def test_the_login_wall_of_the_host_guide_lets_partners_pass(folder: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page, found in SCRIPTS.items() if found], ids=name_page)
+@pytest.mark.parametrize("page", [page for page, snippets in SCRIPTS.items() if snippets], ids=name_page)
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
-    script = "\n".join(found.code for found in SCRIPTS[page])
+    script = "\n".join(snippet.code for snippet in SCRIPTS[page])
     if "flask --app migrate_app" in script:
         pytest.importorskip("flask_migrate")
     write_files(page, folder)
@@ -267,7 +271,7 @@ def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_hooks_example_do_what_they_say(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hooks_example_commands_print_the_documented_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if version("flask-sqlalchemy") < "3.1":
         pytest.skip("this example is written for Flask-SQLAlchemy 3.1")
     example = ROOT / "examples/hooks_host"
@@ -276,13 +280,13 @@ def test_the_commands_of_the_hooks_example_do_what_they_say(folder: Path, monkey
     commands, suite = find_snippets("sh", example / "README.md")
     result = run_script(commands.code, folder)
     assert result.returncode == 0, result.stdout + result.stderr
-    answers = [json.loads(line) for line in result.stdout.splitlines() if line.startswith(("{", "["))]
-    assert [answer.get("code", answer.get("status")) for answer in answers[:3]] == [
+    responses = [json.loads(line) for line in result.stdout.splitlines() if line.startswith(("{", "["))]
+    assert [response.get("code", response.get("status")) for response in responses[:3]] == [
         "no-contract",
         "active",
         "address-taken",
     ]
-    assert answers[3] == ["example-corp"]
+    assert responses[3] == ["example-corp"]
     assert suite.code == "pytest --provisioning-app=app:create_app\n"
 
 
@@ -301,13 +305,13 @@ def test_every_setting_that_a_page_names_exists(page: Path) -> None:
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for words in re.findall(r"flask(?: --app \S+)? provisioning ([\w -]*)", text):
-        found: click.Command = command_group
+        command: click.Command = command_group
         for word in words.split():
             if word.startswith("--"):
-                assert word in [option for parameter in found.params for option in parameter.opts], words
-            elif isinstance(found, click.Group):
-                assert word in found.commands, words
-                found = found.commands[word]
+                assert word in [option for parameter in command.params for option in parameter.opts], words
+            elif isinstance(command, click.Group):
+                assert word in command.commands, words
+                command = command.commands[word]
 
 
 @pages
@@ -321,7 +325,7 @@ def test_every_internal_link_of_a_page_resolves(page: Path) -> None:
 
 
 def places(page: Path) -> set[str]:
-    """What a link can lead to inside a page: its headings, as MyST and code forges name them."""
+    """Return the link targets inside a page: its headings, as MyST and code forges name them."""
     headings = re.findall(
         r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", read_built_page(page), flags=re.M | re.S), re.MULTILINE
     )
@@ -329,7 +333,7 @@ def places(page: Path) -> set[str]:
 
 
 def labels() -> set[str]:
-    """What the generated pages can be referred to by."""
+    """Return the labels of the generated pages."""
     return {
         label
         for page in DOCS.glob("*.md")

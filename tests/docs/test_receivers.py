@@ -21,7 +21,7 @@ BODIES = (b"", b'{"a":"\xc3\xa9"}', b"\xff\x00\n")
 
 
 class Case(NamedTuple):
-    """What came, when, and whether it is to be believed."""
+    """A webhook, the time of its arrival, and whether it is genuine."""
 
     body: bytes
     id: str
@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What is written to a receiver's standard input."""
+        """The line for a receiver's standard input."""
         fields = (field if isinstance(field, bytes) else str(field).encode() for field in self[:-1])
         return "\t".join(base64.b64encode(field).decode() for field in fields)
 
@@ -70,7 +70,9 @@ def cases(vector: Vector) -> list[Case]:
         {"signatures": f"{'v1a' if scheme == 'v1' else 'v1'},{signature}"},
         {"secret": {A: B.receiver, B: A.receiver, C: A.receiver}[vector]},
     ]
-    return [case(vector, True, **one) for one in genuine] + [case(vector, False, **one) for one in refused]
+    return [case(vector, True, **changes) for changes in genuine] + [
+        case(vector, False, **changes) for changes in refused
+    ]
 
 
 class Receiver(NamedTuple):
@@ -83,17 +85,17 @@ class Receiver(NamedTuple):
 
     def write(self, folder: Path) -> None:
         """Write both; one after the other where the file is the same."""
-        (found,) = find_snippets(self.language, PAGE)
-        for file, code in ((self.file, found.code), (self.main, (MAINS / self.main).read_text(encoding="utf-8"))):
+        (snippet,) = find_snippets(self.language, PAGE)
+        for file, code in ((self.file, snippet.code), (self.main, (MAINS / self.main).read_text(encoding="utf-8"))):
             with (folder / file).open("a", encoding="utf-8") as out:
                 out.write(code)
 
-    def answers(self, folder: Path, told: list[Case]) -> list[str]:
-        """What it says to each case; of several commands, the first ones build it."""
+    def answers(self, folder: Path, all_cases: list[Case]) -> list[str]:
+        """Return its verdict on each case; of several commands, the first ones build it."""
         if shutil.which(self.commands[0][0]) is None:
             pytest.skip(f"{self.commands[0][0]} is not installed")
         self.write(folder)
-        text = "".join(f"{one.line}\n" for one in told)
+        text = "".join(f"{case.line}\n" for case in all_cases)
         for command in self.commands:
             result = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
             assert result.returncode == 0, result.stderr
@@ -113,31 +115,31 @@ COMPILED = [
 
 @pytest.mark.parametrize(
     "receiver",
-    [*SCRIPTS, *(pytest.param(one, marks=pytest.mark.slow) for one in COMPILED)],
+    [*SCRIPTS, *(pytest.param(language, marks=pytest.mark.slow) for language in COMPILED)],
     ids=lambda receiver: receiver.language,
 )
-def test_a_receiver_believes_what_is_genuine_and_nothing_else(receiver: Receiver, tmp_path: Path) -> None:
-    told = [one for vector in VECTORS for one in cases(vector)]
-    said = receiver.answers(tmp_path, told)
-    assert [(one, word) for one, word in zip(told, said, strict=True) if (word == "genuine") != one.genuine] == []
+def test_receiver_accepts_genuine_webhooks_only(receiver: Receiver, tmp_path: Path) -> None:
+    all_cases = [case for vector in VECTORS for case in cases(vector)]
+    verdicts = receiver.answers(tmp_path, all_cases)
+    assert [
+        (case, word) for case, word in zip(all_cases, verdicts, strict=True) if (word == "genuine") != case.genuine
+    ] == []
 
 
 @pytest.fixture
 def page() -> dict[str, Any]:
-    """What the page's Python blocks define, in an app of its own."""
+    """The names that the page's Python blocks define, in an app of its own."""
     app = Flask("receiver")
-    known: dict[str, Any] = {"app": app}
-    for found in find_snippets("python", PAGE):
-        exec(compile(found.code, str(PAGE), "exec"), known)
-    return known
+    names: dict[str, Any] = {"app": app}
+    for snippet in find_snippets("python", PAGE):
+        exec(compile(snippet.code, str(PAGE), "exec"), names)
+    return names
 
 
 @pytest.mark.parametrize("vector", [A, B], ids=str)
-def test_the_receiver_in_plain_python_believes_what_is_genuine_and_nothing_else(
-    vector: Vector, page: dict[str, Any]
-) -> None:
-    told = cases(vector)
-    assert [one for one in told if page["is_genuine"](*one[:-1]) != one.genuine] == []
+def test_plain_python_receiver_accepts_genuine_webhooks_only(vector: Vector, page: dict[str, Any]) -> None:
+    all_cases = cases(vector)
+    assert [case for case in all_cases if page["is_genuine"](*case[:-1]) != case.genuine] == []
 
 
 def test_the_receiver_in_flask_answers_204_or_says_why_not(

@@ -69,10 +69,10 @@ def processes(tmp_path: Path, old_packages: Path) -> Iterator[Processes]:
             **environment(PROVISIONING_DATABASE_URL=url, PROVISIONING_AUTO_MIGRATE=True),
         ) as api,
     ):
-        found = Processes(("127.0.0.1", ports[0]), api)
-        ready = wait_for(lambda: get_status(found.host, f"{PREFIX}/health") == 200)
+        servers = Processes(("127.0.0.1", ports[0]), api)
+        ready = wait_for(lambda: get_status(servers.host, f"{PREFIX}/health") == 200)
         assert ready, [log.read_text() for log in tmp_path.glob("*.log")]
-        yield found
+        yield servers
 
 
 def get_status(address: Address, path: str) -> int:
@@ -89,11 +89,11 @@ def test_a_host_on_sqlalchemy_1_4_serves_the_api_of_another_process(processes: P
     assert before["sqlalchemy"].startswith("1.4.")
     assert before["workspaces"] == []
 
-    made = send_request(processes.host, "POST", f"{PREFIX}/tenants", token, EXAMPLE)
-    assert made.status == 201, made
-    location = made.headers["Location"]
-    assert location == f"{PREFIX}/tenants/{made.json()['tenant']}"
-    assert send_request(processes.host, "GET", location, token).json() == made.json()
+    created = send_request(processes.host, "POST", f"{PREFIX}/tenants", token, EXAMPLE)
+    assert created.status == 201, created
+    location = created.headers["Location"]
+    assert location == f"{PREFIX}/tenants/{created.json()['tenant']}"
+    assert send_request(processes.host, "GET", location, token).json() == created.json()
     assert send_request(processes.host, "GET", "/", "").json()["workspaces"] == [EXAMPLE["client_name"]]
 
     rows = b"".join(

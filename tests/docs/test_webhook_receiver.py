@@ -26,7 +26,7 @@ EVENT = {"type": "tenant.created", "tenant": "0193"}
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the example's module holds, with what it keeps in an empty folder."""
+    """The names of the example's module, with its data in an empty folder."""
     for name in [name for name in os.environ if name.startswith("FLASK_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("INSTANCE_PATH", str(tmp_path / "instance"))
@@ -80,7 +80,7 @@ def test_unsigned_request_names_the_missing_header(client: FlaskClient) -> None:
     assert (response.status_code, response.text) == (400, "The header webhook-id is missing.\n")
 
 
-def test_a_huge_body_is_refused_before_it_is_read(client: FlaskClient) -> None:
+def test_large_body_returns_413(client: FlaskClient) -> None:
     assert send(client, body=b"x" * 70_000) == 413
 
 
@@ -97,7 +97,7 @@ def test_failed_webhook_is_accepted_when_repeated(
     assert capsys.readouterr().out.count("tenant.created") == 1
 
 
-def test_the_commands_of_the_readme_do_what_they_say(tmp_path: Path, example: dict[str, Any]) -> None:
+def test_readme_commands_deliver_webhooks(tmp_path: Path, example: dict[str, Any]) -> None:
     folder = Path(shutil.copytree(FOLDER, tmp_path / "example", ignore=shutil.ignore_patterns("instance")))
     (commands,) = find_snippets("sh", FOLDER / "README.md")
     script = commands.code.replace("python send.py", "python send.py http://127.0.0.1:5000/webhooks")

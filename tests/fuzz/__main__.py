@@ -48,8 +48,8 @@ class Run(NamedTuple):
     examples: int
 
     @property
-    def again(self) -> str:
-        """The command that repeats this run alone."""
+    def repeat_command(self) -> str:
+        """The command that repeats only this run."""
         which = f"--database {self.database} --role {self.role} --seed {self.seed} --examples {self.examples}"
         return f"make fuzz ARGS='{which}'"
 
@@ -57,13 +57,15 @@ class Run(NamedTuple):
 def main() -> int:
     """Fuzz, and say what was found; 1 where something was."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    asked = _parse_arguments()
-    print(f"seed {asked.seed}, {asked.examples} examples an operation and phase", flush=True)
-    by_database = [[Run(name, role, asked.seed, asked.examples) for role in asked.role] for name in asked.database]
+    arguments = _parse_arguments()
+    print(f"seed {arguments.seed}, {arguments.examples} examples an operation and phase", flush=True)
+    by_database = [
+        [Run(name, role, arguments.seed, arguments.examples) for role in arguments.role] for name in arguments.database
+    ]
     with ThreadPoolExecutor(len(by_database)) as pool:
         wrong = [run for runs in pool.map(_expand_runs, by_database) for run in runs]
     for run in wrong:
-        print(f"FAILED: {run.database}, {run.role}; again: {run.again}")
+        print(f"FAILED: {run.database}, {run.role}; again: {run.repeat_command}")
     return 1 if wrong else 0
 
 
@@ -73,9 +75,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--role", action="append", choices=ROLES, help="by default each")
     parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="default: %(default)s")
-    found = parser.parse_args()
-    found.database, found.role = found.database or DATABASES, found.role or ROLES
-    return found
+    arguments = parser.parse_args()
+    arguments.database, arguments.role = arguments.database or DATABASES, arguments.role or ROLES
+    return arguments
 
 
 def _expand_runs(runs: list[Run]) -> list[Run]:
@@ -85,53 +87,55 @@ def _expand_runs(runs: list[Run]) -> list[Run]:
 
 def _run_and_report(run: Run) -> bool:
     """Do `run`, and print all of it at its end."""
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
-        with open_quickstart(run.database, run.role) as found, tempfile.TemporaryDirectory() as folder:
-            passed, said = _fuzz(run, found, Path(folder))
+        with open_quickstart(run.database, run.role) as quickstart, tempfile.TemporaryDirectory() as folder:
+            passed, output = _fuzz(run, quickstart, Path(folder))
     except (Failure, subprocess.TimeoutExpired) as error:
-        passed, said = False, str(error)
+        passed, output = False, str(error)
     verdict = "passed" if passed else "failed"
-    print(f"\n===== {run.database}, {run.role}: {verdict} ({time.monotonic() - begun:.0f} s)\n{said}", flush=True)
+    print(f"\n===== {run.database}, {run.role}: {verdict} ({time.monotonic() - start:.0f} s)\n{output}", flush=True)
     return passed
 
 
-def _fuzz(run: Run, found: Quickstart, folder: Path) -> tuple[bool, str]:
-    """Whether schemathesis is content and saw every success that is documented, and what it printed."""
-    document = found.document()
-    _prepare(found, document, folder)
-    rounds = [_schemathesis(run, found, folder, number) for number in range(WALKS + 1)]
+def _fuzz(run: Run, quickstart: Quickstart, folder: Path) -> tuple[bool, str]:
+    """Run schemathesis; return whether it passed and saw every documented success, and its output."""
+    document = quickstart.document()
+    _prepare(quickstart, document, folder)
+    rounds = [_schemathesis(run, quickstart, folder, number) for number in range(WALKS + 1)]
     answered = reached.answers(folder.glob("*.ndjson"))
     missed = reached.list_missed(document, answered, run.role)
-    tripped = list_missing_ids(found)
+    tripped = list_missing_ids(quickstart)
     lines = [done.stdout.strip() for done in rounds if done.returncode or done is rounds[0]]
     lines += [f"further stateful rounds: {WALKS}, without a failure: {sum(not done.returncode for done in rounds[1:])}"]
     lines += [reached.table(document, answered), *reached.count_exemptions(folder / TALLY)]
-    lines += [f"never seen: {one}" for one in missed] + [f"a worker tripped over bulk job {one}" for one in tripped]
+    lines += [f"never seen: {operation}" for operation in missed] + [
+        f"a worker tripped over bulk job {job}" for job in tripped
+    ]
     passed = not missed and not tripped and not any(done.returncode for done in rounds)
     return passed, "\n".join(lines)
 
 
-def _prepare(found: Quickstart, document: dict[str, Any], folder: Path) -> None:
+def _prepare(quickstart: Quickstart, document: dict[str, Any], folder: Path) -> None:
     """Lay out what schemathesis reads. From a file, the document's own operation is fuzzed like the rest."""
     shutil.copy(CONFIGURATION, folder)
-    (folder / "callers.json").write_text(callers(found), "utf-8")
-    for name, ids in found.ids.items():
+    (folder / "callers.json").write_text(callers(quickstart), "utf-8")
+    for name, ids in quickstart.ids.items():
         (folder / f"{name}.dict").write_text(words(ids), "utf-8")
     (folder / "openapi.json").write_text(json.dumps(describe_streams(document)), "utf-8")
 
 
-def _schemathesis(run: Run, found: Quickstart, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
+def _schemathesis(run: Run, quickstart: Quickstart, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """The first round goes through every phase, each later one through the stateful one, from a seed of its own."""
-    known = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
+    environment = {"FUZZ_ROLE": run.role, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION.name]
-    command += ["run", "openapi.json", "--url", found.base, "--no-color", "--seed", str(run.seed + number)]
+    command += ["run", "openapi.json", "--url", quickstart.base, "--no-color", "--seed", str(run.seed + number)]
     command += ["--report", "ndjson", "--report-ndjson-path", f"{number}.ndjson"]
     command += ["--phases", "stateful"] if number else ["--max-examples", str(run.examples)]
     return subprocess.run(
         command,
         cwd=folder,
-        env=silence_warnings({**os.environ, **known}),
+        env=silence_warnings({**os.environ, **environment}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

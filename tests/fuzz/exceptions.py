@@ -1,4 +1,4 @@
-"""What the fuzzer may not complain of: each is the contract's own word, which no schema can say."""
+"""Exceptions from the fuzzer's checks: each is a rule of the contract that no schema can state."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Exchange(NamedTuple):
     kind: str | None = None
     method: str = "GET"
 
-    def refused(self, status: int, code: str) -> bool:
-        """Whether the answer is this problem."""
+    def is_refusal(self, status: int, code: str) -> bool:
+        """Return whether the response is this problem."""
         return (self.status, self.answer.get("code")) == (status, code)
 
 
@@ -36,14 +36,14 @@ class Exemption(NamedTuple):
 
 
 def _is_consistent(sent: Exchange) -> bool:
-    """Whether the answer shows a deleted tenant as deleted; nothing is shown by 304, nor by its settings."""
+    """Return whether the response shows a deleted tenant as deleted; 304 and its settings show nothing."""
     if "client_name" not in sent.answer:
         return sent.method == "GET"
     return (sent.answer["status"] == "deleted") is (sent.fate == "deleted")
 
 
 def _has_stale_precondition(sent: Exchange) -> bool:
-    return "If-Match" in sent.headers and sent.refused(412, "precondition-failed")
+    return "If-Match" in sent.headers and sent.is_refusal(412, "precondition-failed")
 
 
 def _faults(sent: Exchange) -> set[tuple[str, str]]:
@@ -52,7 +52,7 @@ def _faults(sent: Exchange) -> set[tuple[str, str]]:
 
 
 def _names(sent: Exchange) -> set[str]:
-    """What the answer finds fault with."""
+    """Return the names that the response finds fault with."""
     return {error["pointer"] for error in sent.answer.get("errors", ())}
 
 
@@ -65,25 +65,27 @@ EXCEPTIONS = (
         "a cursor that nobody sealed",
         "RejectedPositiveData",
         "A cursor is sealed with the server's key: to a schema it is any text, and every text but ours is 400.",
-        lambda sent: not {"cursor", "after"}.isdisjoint(sent.query) and sent.refused(400, "invalid-cursor"),
+        lambda sent: not {"cursor", "after"}.isdisjoint(sent.query) and sent.is_refusal(400, "invalid-cursor"),
     ),
     Exemption(
         "a table that is none",
         "RejectedPositiveData",
         "Names that differ and quotes that match make a table (RFC 4180): to a schema it is any text.",
-        lambda sent: sent.kind == "text/csv" and sent.refused(400, "malformed-upload"),
+        lambda sent: sent.kind == "text/csv" and sent.is_refusal(400, "malformed-upload"),
     ),
     Exemption(
         "an upload without rows",
         "RejectedPositiveData",
         "Blank lines are no rows: to a schema lines are any text, and an upload needs one row at least.",
-        lambda sent: sent.refused(400, "malformed-upload") and sent.answer.get("detail") == "The upload has no rows.",
+        lambda sent: (
+            sent.is_refusal(400, "malformed-upload") and sent.answer.get("detail") == "The upload has no rows."
+        ),
     ),
     Exemption(
         "another external id than that of the path",
         "RejectedPositiveData",
         "A schema of the body does not know the path.",
-        lambda sent: sent.refused(400, "validation-error") and _faults(sent) == {("#/external_id", "mismatch")},
+        lambda sent: sent.is_refusal(400, "validation-error") and _faults(sent) == {("#/external_id", "mismatch")},
     ),
     Exemption(
         "an id that no partner can have",
@@ -95,13 +97,13 @@ EXCEPTIONS = (
         "a URL that the guard refuses",
         "RejectedPositiveData",
         "Which URLs are let through depends on what their names resolve to, and on what the operator allows.",
-        lambda sent: sent.refused(400, "validation-error") and _names(sent) == {"#/url"},
+        lambda sent: sent.is_refusal(400, "validation-error") and _names(sent) == {"#/url"},
     ),
     Exemption(
         "a parent below which it cannot stand",
         "RejectedPositiveData",
         "Which partners there are, and who stands above whom, depends on the requests before.",
-        lambda sent: sent.refused(400, "validation-error") and _names(sent) == {"#/parent"},
+        lambda sent: sent.is_refusal(400, "validation-error") and _names(sent) == {"#/parent"},
     ),
     Exemption(
         "another version in If-Match",
@@ -119,13 +121,13 @@ EXCEPTIONS = (
         "a stored 412",
         "RejectedPositiveData",
         "The answer of a key is replayed to the same method, path and body, whatever If-Match says by then.",
-        lambda sent: sent.replayed and sent.refused(412, "precondition-failed"),
+        lambda sent: sent.replayed and sent.is_refusal(412, "precondition-failed"),
     ),
     Exemption(
         "a key for two requests",
         "RejectedPositiveData",
         "Whether a key is new depends on the requests before; the same key with another request is 422.",
-        lambda sent: "Idempotency-Key" in sent.headers and sent.refused(422, "idempotency-key-reused"),
+        lambda sent: "Idempotency-Key" in sent.headers and sent.is_refusal(422, "idempotency-key-reused"),
     ),
     Exemption(
         "a deleted tenant that is still there",
@@ -138,4 +140,6 @@ EXCEPTIONS = (
 
 def find_exemption(failure: str, sent: Exchange) -> str | None:
     """The name of the exception that covers this failure."""
-    return next((one.name for one in EXCEPTIONS if one.failure == failure and one.holds(sent)), None)
+    return next(
+        (exception.name for exception in EXCEPTIONS if exception.failure == failure and exception.holds(sent)), None
+    )

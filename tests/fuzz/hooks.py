@@ -1,4 +1,4 @@
-"""What schemathesis asks this folder while it runs."""
+"""Hooks that schemathesis calls while it runs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _numbers = itertools.count(1)
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Keep the failures that no exception covers."""
     fate, replayed = _fates.get(_tenant(case), ""), "idempotency-replayed" in response.headers
-    answer, kind = (response.status_code, _json(response)), case.media_type
-    sent = Exchange(case.headers or {}, case.query or {}, *answer, fate, replayed, kind, case.method.upper())
+    result, kind = (response.status_code, _json(response)), case.media_type
+    sent = Exchange(case.headers or {}, case.query or {}, *result, fate, replayed, kind, case.method.upper())
     name = find_exemption(type(failure).__name__, sent)
     if name is not None:
         with TALLY.open("a", encoding="utf-8") as tally:
@@ -76,7 +76,7 @@ def _clear_the_way(case: Case[Any], meta: CaseMetadata) -> None:
 
 
 def _expect_nothing(case: Case[Any]) -> None:
-    """Name no version in one of two upserts, of partners too: whoever names one creates nothing."""
+    """Name no version in one of two upserts, of partners too: an upsert that names one creates nothing."""
     upserts = case.method == "PUT" and {"external_id", "partner_id"} & (case.path_parameters or {}).keys()
     if case.headers and upserts and next(_numbers) % 2:
         case.headers.pop("If-Match", None)
@@ -130,7 +130,7 @@ def _json(response: Response) -> dict[str, Any]:
 
 
 def _picture(context: Any, response: Response) -> str:
-    """What a schema can say of a picture: the signature that it begins with."""
+    """Return the signature that a picture begins with, as far as a schema can describe it."""
     return str(response.content[1:4].decode())
 
 

@@ -1,4 +1,4 @@
-"""What the fuzzer meets: the quickstart as a server, on a new database, with tenants in every state and webhooks."""
+"""The fuzzer's target: the quickstart as a server, on a new database, with tenants in every state and webhooks."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Quickstart(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        found: dict[str, Any] = self.ask("GET /openapi.json", 200)
-        return found
+        document: dict[str, Any] = self.ask("GET /openapi.json", 200)
+        return document
 
     def ask(self, request: str, expected: int, body: Any = None) -> Any:
         """The JSON that answers `request` ("GET /path"). Raises `Failure` for another status than `expected`."""
@@ -70,7 +70,7 @@ class Quickstart(NamedTuple):
 
 @contextlib.contextmanager
 def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
-    """The quickstart on a new database of this kind, called by somebody of partner acme in `role`."""
+    """Open the quickstart on a new database of this kind, called by partner acme in `role`."""
     with _new_database(database) as url:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
         environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
@@ -78,17 +78,19 @@ def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
         port = demo.find_free_port()
         with demo.run_server(port, environment):
             stranger = demo.sign_token("partner-admin", "globex", environment)
-            made = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {})
+            quickstart = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {})
             if role == "provisioning-admin":
-                made.ask("PUT /partners/initech", 201, {})
-            made.ids["tenants"] = list(_create_tenants(made))
-            made.ids["webhooks"] = [_endpoint(made) for _ in range(_ENDPOINTS)]
-            made.ids["doomed"] = [_endpoint(made) for _ in range(_DOOMED)]
-            made.ids["deliveries"] = [_delivery(made, webhook) for webhook in made.ids["webhooks"]]
-            made.ids["jobs"] = list(_wait_for_jobs(made, [_job(made, number) for number in range(_JOBS)]))
-            made.ids["cancelled"] = [_create_cancelled_job(made) for _ in range(_CANCELLED)]
-            made.ids["resumable"] = [_create_cancelled_job(made) for _ in range(_CANCELLED)]
-            yield made
+                quickstart.ask("PUT /partners/initech", 201, {})
+            quickstart.ids["tenants"] = list(_create_tenants(quickstart))
+            quickstart.ids["webhooks"] = [_endpoint(quickstart) for _ in range(_ENDPOINTS)]
+            quickstart.ids["doomed"] = [_endpoint(quickstart) for _ in range(_DOOMED)]
+            quickstart.ids["deliveries"] = [_delivery(quickstart, webhook) for webhook in quickstart.ids["webhooks"]]
+            quickstart.ids["jobs"] = list(
+                _wait_for_jobs(quickstart, [_job(quickstart, number) for number in range(_JOBS)])
+            )
+            quickstart.ids["cancelled"] = [_create_cancelled_job(quickstart) for _ in range(_CANCELLED)]
+            quickstart.ids["resumable"] = [_create_cancelled_job(quickstart) for _ in range(_CANCELLED)]
+            yield quickstart
 
 
 @contextlib.contextmanager
@@ -107,7 +109,7 @@ def _new_database(kind: str) -> Iterator[str]:
         postgresql.drop_database(url)
 
 
-def _create_tenants(found: Quickstart) -> Iterator[str]:
+def _create_tenants(quickstart: Quickstart) -> Iterator[str]:
     """Make tenants in every state, and yield their ids."""
     for number, actions in zip(range(_TENANTS), itertools.cycle(_STATES), strict=False):
         body = {
@@ -115,62 +117,64 @@ def _create_tenants(found: Quickstart) -> Iterator[str]:
             "email": f"fuzzed-{number}@example.com",
             "external_id": f"f-{number}",
         }
-        tenant = str(found.ask("POST /tenants", 201, body)["tenant"])
+        tenant = str(quickstart.ask("POST /tenants", 201, body)["tenant"])
         for action in actions:
             method, _, rest = action.partition(" ")
-            found.ask(f"{method} /tenants/{tenant}{rest}", 200)
+            quickstart.ask(f"{method} /tenants/{tenant}{rest}", 200)
         yield tenant
 
 
-def _endpoint(found: Quickstart) -> str:
-    """Make an endpoint that hears of no event, where nobody listens; return its id."""
+def _endpoint(quickstart: Quickstart) -> str:
+    """Create an endpoint that subscribes to no event, without a receiver; return its id."""
     body = {"url": "https://127.0.0.1/hook", "events": ["webhook.disabled"]}
-    return str(found.ask("POST /webhooks", 201, body)["webhook"])
+    return str(quickstart.ask("POST /webhooks", 201, body)["webhook"])
 
 
-def _delivery(found: Quickstart, webhook: str) -> str:
+def _delivery(quickstart: Quickstart, webhook: str) -> str:
     """Have an endpoint tested; return the delivery's id."""
-    return str(found.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
+    return str(quickstart.ask(f"POST /webhooks/{webhook}/test", 202)["delivery"])
 
 
-def _job(found: Quickstart, number: int) -> str:
-    """Upload three rows, of which one is invalid; return the job's id."""
-    good = [{"client_name": "Bulk", "email": f"bulk-{number}-{one}@example.com"} for one in (1, 2)]
-    return str(found.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
+def _job(quickstart: Quickstart, number: int) -> str:
+    """Upload three rows with one invalid row; return the job's id."""
+    good = [{"client_name": "Bulk", "email": f"bulk-{number}-{row}@example.com"} for row in (1, 2)]
+    return str(quickstart.ask("POST /bulk-jobs", 202, [*good, {"client_name": ""}])["job"])
 
 
-def _wait_for_jobs(found: Quickstart, jobs: list[str]) -> Iterator[str]:
+def _wait_for_jobs(quickstart: Quickstart, jobs: list[str]) -> Iterator[str]:
     """Wait for the end of each job, and yield its id."""
     until = time.monotonic() + _PATIENCE
     for job in jobs:
-        while not found.ask(f"GET /bulk-jobs/{job}", 200)["finished_at"]:
+        while not quickstart.ask(f"GET /bulk-jobs/{job}", 200)["finished_at"]:
             if time.monotonic() > until:
                 raise Failure(f"job {job} does not end")
             time.sleep(0.05)
         yield job
 
 
-def list_missing_ids(found: Quickstart) -> list[str]:
+def list_missing_ids(quickstart: Quickstart) -> list[str]:
     """The bulk jobs with a row that met an error of the server's: what a worker trips over, no answer shows."""
-    jobs = [str(job["job"]) for job in found.ask("GET /bulk-jobs?limit=1000", 200)["items"]]
-    return [job for job in _wait_for_jobs(found, jobs) if any(status >= 500 for status in _refusals(found, job))]
+    jobs = [str(job["job"]) for job in quickstart.ask("GET /bulk-jobs?limit=1000", 200)["items"]]
+    return [
+        job for job in _wait_for_jobs(quickstart, jobs) if any(status >= 500 for status in _refusals(quickstart, job))
+    ]
 
 
-def _refusals(found: Quickstart, job: str) -> list[int]:
-    failed = found.ask(f"GET /bulk-jobs/{job}/items?state=failed&limit=1000", 200)["items"]
+def _refusals(quickstart: Quickstart, job: str) -> list[int]:
+    failed = quickstart.ask(f"GET /bulk-jobs/{job}/items?state=failed&limit=1000", 200)["items"]
     return [item["status"] for item in failed]
 
 
-def _create_cancelled_job(found: Quickstart) -> str:
+def _create_cancelled_job(quickstart: Quickstart) -> str:
     """Upload invalid rows, and cancel the job before all have been looked at; return its id."""
-    job = str(found.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
-    found.ask(f"POST /bulk-jobs/{job}/cancel", 200)
+    job = str(quickstart.ask("POST /bulk-jobs", 202, [{}] * _ROWS)["job"])
+    quickstart.ask(f"POST /bulk-jobs/{job}/cancel", 200)
     return job
 
 
-def callers(found: Quickstart) -> str:
-    """Who calls, and who may not see what they made, as a Web Fuzzing Commons auth file."""
-    tokens = {"caller": found.token, "stranger": found.stranger}
+def callers(quickstart: Quickstart) -> str:
+    """Return callers, with those that may not see their data, as a Web Fuzzing Commons auth file."""
+    tokens = {"caller": quickstart.token, "stranger": quickstart.stranger}
     return json.dumps({"auth": [{"name": name, "fixedHeaders": [_bearer(token)]} for name, token in tokens.items()]})
 
 

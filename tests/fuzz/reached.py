@@ -1,4 +1,4 @@
-"""What a run has reached: a fuzzer that nobody lets in finds nothing and looks just as green."""
+"""Coverage of a fuzzing run: a fuzzer that is refused everywhere finds nothing and looks just as green."""
 
 from __future__ import annotations
 
@@ -26,49 +26,51 @@ Answers = Counter[tuple[int, str]]
 
 
 def answers(reports: Iterable[Path]) -> dict[str, Answers]:
-    """What each operation answered, by the events that schemathesis wrote."""
-    found: dict[str, Answers] = {}
+    """Return the responses of each operation, by the events that schemathesis wrote."""
+    by_operation: dict[str, Answers] = {}
     for label, status, kind in itertools.chain.from_iterable(map(_answers, reports)):
-        found.setdefault(label, Counter())[status, kind] += 1
-    return found
+        by_operation.setdefault(label, Counter())[status, kind] += 1
+    return by_operation
 
 
-def list_missed(document: dict[str, Any], found: dict[str, Answers], role: str) -> list[str]:
-    """The documented successes that nobody saw, 304 among them, in each media type."""
+def list_missed(document: dict[str, Any], by_operation: dict[str, Answers], role: str) -> list[str]:
+    """List the documented successes that no response had, 304 among them, in each media type."""
     wanted = [
         (f"{method.upper()} {path}", int(status), kind)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if not operation["security"] or role in operation["x-roles"]
-        for status, answer in operation["responses"].items()
+        for status, response in operation["responses"].items()
         if int(status) < 400
-        for kind in map(_bare, answer.get("content", [""]))
+        for kind in map(_bare, response.get("content", [""]))
     ]
     return [
         f"{label}: {status} {kind}".rstrip()
         for label, status, kind in wanted
-        if not any(seen == status and kind in ("", told) for seen, told in found.get(label, ()))
+        if not any(seen == status and kind in ("", media_type) for seen, media_type in by_operation.get(label, ()))
         and (role, label, status) not in OUT_OF_REACH
         and (label, status) not in UNLIKELY
     ]
 
 
-def table(document: dict[str, Any], found: dict[str, Answers]) -> str:
+def table(document: dict[str, Any], by_operation: dict[str, Answers]) -> str:
     """One line for each documented operation: its answers by status."""
     labels = [f"{method.upper()} {path}" for path, operations in document["paths"].items() for method in operations]
-    counts = ("  ".join(f"{status}: {n}" for status, n in _by_status(found.get(label, Counter()))) for label in labels)
+    counts = (
+        "  ".join(f"{status}: {n}" for status, n in _by_status(by_operation.get(label, Counter()))) for label in labels
+    )
     return "\n".join(f"  {label:48}{count}" for label, count in zip(labels, counts, strict=True))
 
 
 def count_exemptions(tally: Path) -> list[str]:
-    """How often each exception applied, by the notes of the hooks."""
-    found = Counter(tally.read_text("utf-8").splitlines()) if tally.exists() else Counter[str]()
-    return [f"exempt: {name} ({count} times)" for name, count in found.most_common()]
+    """Count the uses of each exception, by the notes of the hooks."""
+    counts = Counter(tally.read_text("utf-8").splitlines()) if tally.exists() else Counter[str]()
+    return [f"exempt: {name} ({count} times)" for name, count in counts.most_common()]
 
 
-def _by_status(found: Answers) -> list[tuple[int, int]]:
+def _by_status(statuses: Answers) -> list[tuple[int, int]]:
     counts = Counter[int]()
-    for (status, _), count in found.items():
+    for (status, _), count in statuses.items():
         counts[status] += count
     return sorted(counts.items())
 
@@ -83,7 +85,7 @@ def _answers(report: Path) -> Iterator[tuple[str, int, str]]:
         for line in events:
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
             for case_id, interaction in recorder.get("interactions", {}).items():
-                case, answer = recorder["cases"].get(case_id), interaction.get("response")
-                if case and answer:
-                    kind = _bare(answer["headers"].get("content-type", [""])[0])
-                    yield f"{case['value']['method']} {case['value']['path']}", answer["status_code"], kind
+                case, response = recorder["cases"].get(case_id), interaction.get("response")
+                if case and response:
+                    kind = _bare(response["headers"].get("content-type", [""])[0])
+                    yield f"{case['value']['method']} {case['value']['path']}", response["status_code"], kind

@@ -1,4 +1,4 @@
-"""What answers hold that come row by row, or event by event: to OpenAPI 3.1 they are text."""
+"""Contents of responses that come row by row, or event by event: to OpenAPI 3.1 they are text."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _EVENT = {
 
 def describe_streams(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document, with what each event of a job's progress is."""
-    found = copy.deepcopy(document)
-    answer = found["paths"]["/bulk-jobs/{job_id}/progress"]["get"]["responses"]["200"]
-    answer["content"]["text/event-stream"]["schema"] = _EVENT
-    return found
+    described = copy.deepcopy(document)
+    response = described["paths"]["/bulk-jobs/{job_id}/progress"]["get"]["responses"]["200"]
+    response["content"]["text/event-stream"]["schema"] = _EVENT
+    return described
 
 
 def lines(context: Any, response: Response) -> str:

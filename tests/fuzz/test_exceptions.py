@@ -1,4 +1,4 @@
-"""What the fuzzer may not complain of is written down, and is no more than that."""
+"""The fuzzer's exceptions are written down, and excuse no more than that."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def test_a_failure_without_its_reason_is_kept(failure: str, sent: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("answer", "name"),
+    ("response", "name"),
     [
         ({**MALFORMED, "detail": "The upload has no rows."}, "an upload without rows"),
         ({"errors": [{"pointer": "#/partner", "code": "invalid-partner-id"}]}, "an id that no partner can have"),
         ({**INVALID, "errors": [{**WRONG_ID, "code": "mismatch"}]}, "another external id than that of the path"),
     ],
 )
-def test_refusals_that_no_schema_describes_are_exempt(answer: dict[str, Any], name: str) -> None:
-    assert find_exemption("RejectedPositiveData", Exchange(**{**SENT, "status": 400, "answer": answer})) == name
+def test_refusals_that_no_schema_describes_are_exempt(response: dict[str, Any], name: str) -> None:
+    assert find_exemption("RejectedPositiveData", Exchange(**{**SENT, "status": 400, "answer": response})) == name
 
 
 @pytest.mark.parametrize(

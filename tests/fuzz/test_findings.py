@@ -1,4 +1,4 @@
-"""What the fuzzer found, each as a request that anybody can send."""
+"""The fuzzer's findings, each as a request that can be repeated."""
 
 from __future__ import annotations
 

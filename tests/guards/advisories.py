@@ -17,9 +17,9 @@ SECONDS = 120
 
 def main(folder: str, command: Sequence[str] = (sys.executable, "-m", "pip_audit")) -> int:
     """Print the advisories about the packages in `folder`. Return 1 where there are any."""
-    asked = [*command, "--path", folder, "--format", "json", "--progress-spinner", "off"]
+    command_line = [*command, "--path", folder, "--format", "json", "--progress-spinner", "off"]
     try:
-        result = subprocess.run(asked, capture_output=True, text=True, timeout=SECONDS)
+        result = subprocess.run(command_line, capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"left out: advisories cannot be asked for here ({type(error).__name__})")
         return 0
@@ -33,16 +33,16 @@ def main(folder: str, command: Sequence[str] = (sys.executable, "-m", "pip_audit
     if packages and len(skipped) == len(packages):
         print("left out: the package index that this machine reaches tells no advisories")
         return 0
-    found = [
+    advisories = [
         f"{package['name']} {package['version']}: {advisory['id']}, mended in {', '.join(advisory['fix_versions'])}"
         for package in packages
         for advisory in package.get("vulns", ())
         if advisory["id"] not in IGNORED
     ]
-    print(*found, f"{len(found)} advisories about {len(packages) - len(skipped)} packages", sep="\n")
+    print(*advisories, f"{len(advisories)} advisories about {len(packages) - len(skipped)} packages", sep="\n")
     if skipped:
         print(f"nothing is known about {', '.join(skipped)}")
-    return 1 if found else 0
+    return 1 if advisories else 0
 
 
 if __name__ == "__main__":

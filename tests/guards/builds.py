@@ -19,8 +19,8 @@ def main(first: str, second: str) -> int:
 
 def differences(first: Path, second: Path) -> Iterator[str]:
     """Yield each member that differs in content, time or mode, or is missing, and the order if that differs."""
-    with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:
-        members = {info.filename: info for info in one.infolist()}
+    with zipfile.ZipFile(first) as archive, zipfile.ZipFile(second) as other:
+        members = {info.filename: info for info in archive.infolist()}
         others = {info.filename: info for info in other.infolist()}
         for name in sorted(members.keys() | others.keys()):
             if name not in members or name not in others:

@@ -49,10 +49,10 @@ _PRIVATE = re.compile(
 def main() -> int:
     """Check every file that git tracks. Return 1 where something was found."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    found = list(check(ROOT, tracked.split("\0")[:-1]))
-    print(*found, sep="\n")
-    print(f"{len(found)} findings in tracked files")
-    return 1 if found else 0
+    findings = list(check(ROOT, tracked.split("\0")[:-1]))
+    print(*findings, sep="\n")
+    print(f"{len(findings)} findings in tracked files")
+    return 1 if findings else 0
 
 
 def check(folder: Path, paths: Iterable[str]) -> Iterator[str]:

@@ -30,8 +30,8 @@ KNOWN = {
 
 
 def is_known(reason: str) -> bool:
-    """Whether a test may be skipped for this reason."""
-    return any(re.match(known, reason.removeprefix("Skipped: ")) for known in KNOWN)
+    """Return whether a test may be skipped for this reason."""
+    return any(re.match(pattern, reason.removeprefix("Skipped: ")) for pattern in KNOWN)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class KnownSkips:
-    """What was skipped in this run for another reason."""
+    """The tests skipped in this run for another reason."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.unknown: dict[str, str] = {}

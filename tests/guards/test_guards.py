@@ -27,7 +27,7 @@ SECRETS = {
 
 
 def check(folder: Path, name: str, text: str) -> list[str]:
-    """What is found in one file."""
+    """Return the findings in one file."""
     (folder / name).write_text(text, encoding="utf-8")
     return list(files.check(folder, [name]))
 
@@ -54,11 +54,11 @@ def test_tracked_files_hold_nothing_hidden_and_no_secret(capsys: pytest.CaptureF
         "\u3164",
         "\ue000",
     ],
-    ids=lambda one: f"U+{ord(one):04X}",
+    ids=lambda character: f"U+{ord(character):04X}",
 )
 def test_a_character_that_is_not_seen_is_found_with_its_line(tmp_path: Path, character: str) -> None:
-    (found,) = check(tmp_path, "a.py", f"first\nsecond {character} line\n")
-    assert found.startswith(f"a.py:2: U+{ord(character):04X} ")
+    (finding,) = check(tmp_path, "a.py", f"first\nsecond {character} line\n")
+    assert finding.startswith(f"a.py:2: U+{ord(character):04X} ")
 
 
 def test_text_in_other_scripts_and_symbols_is_text(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_test_that_is_skipped_for_an_unknown_reason_fails_the_run(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_module_that_is_skipped_at_collection_is_seen_and_a_plain_run_skips_what_it_likes(tmp_path: Path) -> None:
+def test_skip_at_collection_fails_only_a_demanding_run(tmp_path: Path) -> None:
     absent = "pytest.importorskip('no_such_package')\n"
     assert run_skipping(tmp_path, absent).returncode == 1
     assert run_skipping(tmp_path, UNKNOWN, demanded=False).returncode == 0
@@ -140,7 +140,7 @@ SKIPPED = '{"dependencies": [{"name": "p", "skip_reason": "Dependency not found 
 
 
 @pytest.mark.parametrize(
-    ("script", "status", "said"),
+    ("script", "status", "message"),
     [
         (f"print('''{ADVISORY}'''); raise SystemExit(1)", 1, "p 1: CVE-1, mended in 2\n1 advisories about 1 packages"),
         ("print('{\"dependencies\": []}')", 0, "0 advisories about 0 packages"),
@@ -150,10 +150,10 @@ SKIPPED = '{"dependencies": [{"name": "p", "skip_reason": "Dependency not found 
     ids=["one", "none", "another index", "no network"],
 )
 def test_an_advisory_fails_and_a_missing_network_does_not(
-    capsys: pytest.CaptureFixture[str], script: str, status: int, said: str
+    capsys: pytest.CaptureFixture[str], script: str, status: int, message: str
 ) -> None:
     assert advisories.main("anywhere", [sys.executable, "-c", script]) == status
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     """Mounts the API of a host whose hook refuses industries named "no"."""
     engines: list[Engine] = []
 
-    def on(db: Any, **config: Any) -> Caller:
+    def mount_on(db: Any, **config: Any) -> Caller:
         app = Flask("host", instance_path=str(tmp_path / "instance"))
         app.config.update(make_config(**config))
         provisioning = TenantProvisioning()
@@ -52,7 +52,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         engines.append(get_engine(app))
         return Caller(app)
 
-    yield on
+    yield mount_on
     for engine in engines:
         engine.dispose()
 
@@ -248,7 +248,7 @@ def test_a_sqlite_that_would_not_compare_texts_is_refused(
 
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII", "UTF8"])
-def encoded(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+def encoded_database(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """The URL of a PostgreSQL database with an encoding, and the encoding."""
     server, reason = postgresql.find_server()
     if server is None:
@@ -260,9 +260,9 @@ def encoded(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.postgresql
 def test_a_database_that_cannot_hold_each_name_is_refused(
-    mount: Mount, encoded: tuple[str, str], caplog: pytest.LogCaptureFixture
+    mount: Mount, encoded_database: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    url, encoding = encoded
+    url, encoding = encoded_database
     if encoding == "UTF8":
         require_whole_units(mount(url))
         return
@@ -301,7 +301,7 @@ def test_driver_options_that_break_transactions_are_refused(
 
 
 @pytest.mark.postgresql
-def test_an_engine_put_into_autocommit_later_is_refused_before_it_writes(
+def test_engine_switched_to_autocommit_returns_503_before_writing(
     mount: Mount, postgresql_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = create_engine(postgresql_database)
@@ -319,7 +319,7 @@ def test_an_engine_put_into_autocommit_later_is_refused_before_it_writes(
 
 @pytest.fixture
 def poor_role(empty_postgresql_database: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """The URL by which a role without any privilege connects, and somebody who may grant some."""
+    """The URL of a role without any privilege, and a connection that may grant some."""
     url = make_url(empty_postgresql_database)
     schema = postgresql.get_schema(url)
     role = f"poor_{schema}"
@@ -386,8 +386,8 @@ def test_an_app_with_flask_sqlalchemy_is_warned_of_a_database_beside_it(
     TenantProvisioning().init_app(app)
     (record,) = [record for record in caplog.records if "Flask-SQLAlchemy" in record.getMessage()]
     assert (record.levelno, record.file) == (logging.WARNING, f"{tmp_path}/instance/provisioning.sqlite3")  # type: ignore[attr-defined]
-    told = run_command(app, "doctor").out
-    assert "a file of the API's own, not the database of the app's Flask-SQLAlchemy / call provisioning" in told
+    output = run_command(app, "doctor").out
+    assert "a file of the API's own, not the database of the app's Flask-SQLAlchemy / call provisioning" in output
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -418,13 +418,13 @@ def test_configured_url_beside_a_given_database_is_warned_of(tmp_path: Path, cap
 class Failure(Exception):
     """A driver's, with an SQLSTATE or none."""
 
-    def __init__(self, sqlstate: str | None, said: str = "") -> None:
-        super().__init__(said)
+    def __init__(self, sqlstate: str | None, state: str = "") -> None:
+        super().__init__(state)
         self.sqlstate = sqlstate
 
 
 @pytest.mark.parametrize(
-    ("state", "said", "expected"),
+    ("state", "message", "expected"),
     [
         ("25006", "", FailureKind.READ_ONLY),
         (None, "cannot execute INSERT in a read-only transaction", FailureKind.READ_ONLY),
@@ -445,9 +445,9 @@ class Failure(Exception):
     ],
 )
 def test_a_drivers_error_is_read_by_its_state_and_its_words(
-    state: str | None, said: str, expected: FailureKind
+    state: str | None, message: str, expected: FailureKind
 ) -> None:
-    assert classify_failure(Failure(state, said)) is expected
+    assert classify_failure(Failure(state, message)) is expected
 
 
 # What a server that forks would hand on

@@ -49,8 +49,8 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What is logged, from DEBUG upwards."""
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log, from DEBUG upwards."""
     caplog.set_level(logging.DEBUG)
     return caplog
 
@@ -63,7 +63,7 @@ def close(app: Flask) -> None:
 
 
 def refusal(mount: Callable[[], Any]) -> str:
-    """What is said where `mount` raises `ConfigurationError`."""
+    """Return the message of the `ConfigurationError` that `mount` raises."""
     with pytest.raises(ConfigurationError) as caught:
         mount()
     return str(caught.value)
@@ -75,7 +75,7 @@ def tables(engine: Engine) -> set[str]:
 
 
 def call_url(caller: Caller, method: str, url: str, **options: Any) -> TestResponse:
-    """What `caller` hears at a URL that is not under the usual prefix."""
+    """Return the response to `caller` at a URL that is not under the usual prefix."""
     headers = {"Authorization": f"Bearer {caller.token}", **options.pop("headers", {})}
     return caller.client.open(url, method=method, headers=headers, **options)
 
@@ -88,7 +88,7 @@ def test_an_app_factory_mounts_with_one_line(app: Flask, url: str) -> None:
     assert Caller(app)("POST", "/tenants", json=EXAMPLE).status_code == 201
 
 
-def test_the_constructor_mounts_where_it_is_given_an_app(app: Flask, url: str) -> None:
+def test_constructor_with_an_app_mounts_the_api(app: Flask, url: str) -> None:
     TenantProvisioning(app, url)
     assert Caller(app)("POST", "/tenants", json=EXAMPLE).status_code == 201
 
@@ -97,13 +97,15 @@ def test_the_constructor_mounts_where_it_is_given_an_app(app: Flask, url: str) -
 def kept(request: pytest.FixtureRequest, app: Flask, database_url: str) -> Iterator[Engine]:
     """The database of a mount that was given it in each possible way, as the host itself opens it."""
     engine = create_engine(database_url)
-    given: Any = {"URL as text": database_url, "URL": make_url(database_url), "Engine": engine}.get(request.param)
+    database_argument: Any = {"URL as text": database_url, "URL": make_url(database_url), "Engine": engine}.get(
+        request.param
+    )
     if request.param == "configured URL":
         app.config["PROVISIONING_DATABASE_URL"] = database_url
     if request.param == "Flask-SQLAlchemy":
         app.config["SQLALCHEMY_DATABASE_URI"] = database_url
-        given = SQLAlchemy(app)
-    TenantProvisioning().init_app(app, given)
+        database_argument = SQLAlchemy(app)
+    TenantProvisioning().init_app(app, database_argument)
     yield engine
     engine.dispose()
 
@@ -140,34 +142,34 @@ def test_without_a_database_tenants_are_kept_in_the_instance_folder(app: Flask) 
 
 
 def test_a_database_of_the_hosts_own_is_not_migrated_unasked(
-    app: Flask, url: str, said: pytest.LogCaptureFixture
+    app: Flask, url: str, log: pytest.LogCaptureFixture
 ) -> None:
     del app.config["PROVISIONING_AUTO_MIGRATE"]
     TenantProvisioning().init_app(app, url)
     partner = Caller(app)
-    said.clear()
+    log.clear()
     check_problem(partner("GET", "/tenants"), status=503, code="storage-unavailable")
-    assert "run `flask provisioning db upgrade`" in said.text
+    assert "run `flask provisioning db upgrade`" in log.text
     assert tables(get_engine(app)) == set()
 
 
 def test_flask_sqlalchemy_must_be_initialised_first(app: Flask, url: str) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db = SQLAlchemy()
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == "Call db.init_app(app) before provisioning.init_app(app, db), with SQLALCHEMY_DATABASE_URI set."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == "Call db.init_app(app) before provisioning.init_app(app, db), with SQLALCHEMY_DATABASE_URI set."
 
 
 @pytest.mark.parametrize("db", [5, b"sqlite://", ["sqlite://"], {"url": "sqlite://"}, Path("/x"), JWTManager()])
 def test_a_database_of_another_type_is_refused(app: Flask, db: Any) -> None:
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {type(db).__name__}."
 
 
 @pytest.mark.parametrize("db", [Flask, SQLAlchemy])
 def test_a_class_is_no_database(app: Flask, db: Any) -> None:
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not the class {db.__name__}."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not the class {db.__name__}."
 
 
 @pytest.mark.parametrize(
@@ -185,14 +187,14 @@ def test_a_class_is_no_database(app: Flask, db: Any) -> None:
 def test_unreachable_database_url_is_refused_with_a_message(
     app: Flask, db: str, options: dict[str, Any], expected: str
 ) -> None:
-    said = refusal(lambda: TenantProvisioning(database_options=options).init_app(app, db))
-    assert said.startswith(expected)
+    message = refusal(lambda: TenantProvisioning(database_options=options).init_app(app, db))
+    assert message.startswith(expected)
 
 
 @pytest.mark.parametrize("db", ["sqlite://", "sqlite:///:memory:", make_url("sqlite://")])
 def test_sqlite_in_memory_is_refused(app: Flask, db: Any) -> None:
-    said = refusal(lambda: TenantProvisioning().init_app(app, db))
-    assert said == "A SQLite database in memory belongs to one connection: name a file instead."
+    message = refusal(lambda: TenantProvisioning().init_app(app, db))
+    assert message == "A SQLite database in memory belongs to one connection: name a file instead."
 
 
 def test_a_mount_that_failed_can_be_tried_again(app: Flask, url: str) -> None:
@@ -257,8 +259,8 @@ def test_two_mounts_have_tables_of_their_own(twice: Flask) -> None:
 
 def test_two_mounts_speak_of_their_own_addresses(twice: Flask) -> None:
     partner = Caller(twice)
-    made = call_url(partner, "POST", "/eu/tenants", json=EXAMPLE)
-    assert made.headers["Location"] == f"/eu/tenants/{made.get_json()['tenant']}"
+    created = call_url(partner, "POST", "/eu/tenants", json=EXAMPLE)
+    assert created.headers["Location"] == f"/eu/tenants/{created.get_json()['tenant']}"
     refused = check_problem(call_url(partner, "GET", "/eu/nowhere"), code="not-found")
     assert (refused["type"], refused["instance"]) == ("/eu/problems/not-found", "/eu/nowhere")
 
@@ -304,7 +306,7 @@ def test_a_name_that_is_taken_by_a_blueprint_of_the_hosts_is_refused(app: Flask,
 
 
 @pytest.mark.blueprint("an isolated mount registers nothing in the host")
-def test_after_the_first_request_flask_says_that_it_is_too_late(app: Flask, url: str) -> None:
+def test_init_app_after_the_first_request_raises(app: Flask, url: str) -> None:
     app.test_client().get("/")
     with pytest.raises(AssertionError, match="can no longer be called on the application"):
         TenantProvisioning().init_app(app, url)
@@ -322,44 +324,44 @@ def test_the_blueprint_is_there_after_init_app_only(app: Flask, url: str) -> Non
 
 
 @pytest.fixture(params=["", "/shop", "/a/b"])
-def outside(request: pytest.FixtureRequest) -> str:
-    """What a server puts before every path of the app (``SCRIPT_NAME``)."""
+def script_name(request: pytest.FixtureRequest) -> str:
+    """The path that a server puts before every path of the app (``SCRIPT_NAME``)."""
     return str(request.param)
 
 
 @pytest.fixture(params=["/api/provisioning", "/a/b/c"])
-def base(request: pytest.FixtureRequest, app: Flask, url: str, outside: str) -> str:
+def base(request: pytest.FixtureRequest, app: Flask, url: str, script_name: str) -> str:
     """The path of a mount as a caller sees it."""
     TenantProvisioning(url_prefix=request.param).init_app(app, url)
-    return f"{outside}{request.param}"
+    return f"{script_name}{request.param}"
 
 
-def behind(app: Flask, outside: str, method: str, path: str, **options: Any) -> TestResponse:
-    """What a partner hears from a server that strips `outside` from `path`."""
-    inner = path.removeprefix(outside)
-    return call_url(Caller(app, "acme"), method, inner, environ_overrides={"SCRIPT_NAME": outside}, **options)
+def request_behind(app: Flask, script_name: str, method: str, path: str, **options: Any) -> TestResponse:
+    """Return the response to a partner from a server that strips `outside` from `path`."""
+    inner = path.removeprefix(script_name)
+    return call_url(Caller(app, "acme"), method, inner, environ_overrides={"SCRIPT_NAME": script_name}, **options)
 
 
-def test_location_leads_to_the_tenant(app: Flask, outside: str, base: str) -> None:
-    made = behind(app, outside, "POST", f"{base}/tenants", json=EXAMPLE)
-    assert made.headers["Location"] == f"{base}/tenants/{made.get_json()['tenant']}"
-    assert behind(app, outside, "GET", made.headers["Location"]).get_json() == made.get_json()
+def test_location_leads_to_the_tenant(app: Flask, script_name: str, base: str) -> None:
+    created = request_behind(app, script_name, "POST", f"{base}/tenants", json=EXAMPLE)
+    assert created.headers["Location"] == f"{base}/tenants/{created.get_json()['tenant']}"
+    assert request_behind(app, script_name, "GET", created.headers["Location"]).get_json() == created.get_json()
 
 
-def test_link_leads_to_the_next_page(app: Flask, outside: str, base: str) -> None:
+def test_link_leads_to_the_next_page(app: Flask, script_name: str, base: str) -> None:
     emails = ["a@example.com", "b@example.com"]
     for email in emails:
-        behind(app, outside, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
-    first = behind(app, outside, "GET", f"{base}/tenants?limit=1&sort=created_at")
-    found = re.fullmatch(r'<(.*)>; rel="next"', first.headers["Link"])
-    assert found is not None
-    assert found[1].startswith(f"{base}/tenants?")
-    second = behind(app, outside, "GET", found[1])
+        request_behind(app, script_name, "POST", f"{base}/tenants", json={**EXAMPLE, "email": email})
+    first = request_behind(app, script_name, "GET", f"{base}/tenants?limit=1&sort=created_at")
+    match = re.fullmatch(r'<(.*)>; rel="next"', first.headers["Link"])
+    assert match is not None
+    assert match[1].startswith(f"{base}/tenants?")
+    second = request_behind(app, script_name, "GET", match[1])
     assert [page.get_json()["items"][0]["email"] for page in (first, second)] == emails
 
 
-def test_a_problem_names_its_type_and_instance_as_the_caller_sees_them(app: Flask, outside: str, base: str) -> None:
-    document = check_problem(behind(app, outside, "GET", f"{base}/nowhere"))
+def test_a_problem_names_its_type_and_instance_as_the_caller_sees_them(app: Flask, script_name: str, base: str) -> None:
+    document = check_problem(request_behind(app, script_name, "GET", f"{base}/nowhere"))
     assert (document["type"], document["instance"]) == (f"{base}/problems/not-found", f"{base}/nowhere")
 
 
@@ -375,9 +377,9 @@ def test_the_type_of_a_problem_may_be_kept_elsewhere(app: Flask, url: str) -> No
 @pytest.fixture(scope="module")
 def partner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     """A partner of a host with the API mounted."""
-    made = make_host(f"sqlite:///{tmp_path_factory.mktemp('extension')}/provisioning.sqlite3")
-    yield Caller(made)
-    close(made)
+    new_app = make_host(f"sqlite:///{tmp_path_factory.mktemp('extension')}/provisioning.sqlite3")
+    yield Caller(new_app)
+    close(new_app)
 
 
 @pytest.mark.parametrize("path", ["/tenants", "/nowhere", "/openapi.json"])
@@ -387,11 +389,11 @@ def test_a_request_id_is_echoed(partner: Caller, path: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [None, "", "a b", "a\tb", "x" * 129, "a,b", "é", "{}", "<script>"])
-def test_a_request_id_is_made_where_none_of_use_was_sent(partner: Caller, sent: str | None) -> None:
+def test_missing_or_invalid_request_id_is_replaced(partner: Caller, sent: str | None) -> None:
     headers = {} if sent is None else {"X-Request-ID": sent}
-    made = [partner("GET", "/tenants", headers=headers).headers["X-Request-ID"] for _ in range(2)]
-    assert [name for name in made if not re.fullmatch("[0-9a-f]{32}", name)] == []
-    assert made[0] != made[1]
+    request_ids = [partner("GET", "/tenants", headers=headers).headers["X-Request-ID"] for _ in range(2)]
+    assert [name for name in request_ids if not re.fullmatch("[0-9a-f]{32}", name)] == []
+    assert request_ids[0] != request_ids[1]
 
 
 @pytest.mark.parametrize("path", ["/tenants", "/nowhere", "/openapi.json", "/docs", "/problems"])
@@ -480,7 +482,7 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def unlicensed(app: Flask, case: str) -> Flask:
+def unlicensed_app(app: Flask, case: str) -> Flask:
     """A host that may not mount, and has neither a JWT key nor a database."""
     del app.config["JWT_SECRET_KEY"]
     app.config.update({f"PROVISIONING_{name}": value for name, value in NO_LICENSE[case][0].items()})
@@ -488,35 +490,35 @@ def unlicensed(app: Flask, case: str) -> Flask:
     return app
 
 
-def test_without_a_licence_the_host_starts(unlicensed: Flask) -> None:
-    TenantProvisioning().init_app(unlicensed)
-    client = unlicensed.test_client()
+def test_without_a_licence_the_host_starts(unlicensed_app: Flask) -> None:
+    TenantProvisioning().init_app(unlicensed_app)
+    client = unlicensed_app.test_client()
     assert client.get("/").text == "the host's own page"
     assert client.get(f"{PREFIX}/tenants").content_type == "text/html; charset=utf-8"
 
 
-def test_without_a_licence_nothing_is_mounted(unlicensed: Flask) -> None:
+def test_without_a_licence_nothing_is_mounted(unlicensed_app: Flask) -> None:
     def state(app: Flask) -> tuple[Any, ...]:
         return list(app.url_map.iter_rules()), dict(app.config), dict(app.error_handler_spec), dict(app.blueprints)
 
-    before = state(unlicensed)
-    TenantProvisioning().init_app(unlicensed)
-    assert state(unlicensed) == before
-    assert set(unlicensed.extensions) == {"tenant_provisioning"}
+    before = state(unlicensed_app)
+    TenantProvisioning().init_app(unlicensed_app)
+    assert state(unlicensed_app) == before
+    assert set(unlicensed_app.extensions) == {"tenant_provisioning"}
 
 
-def test_without_a_licence_no_database_is_made(unlicensed: Flask) -> None:
-    TenantProvisioning().init_app(unlicensed)
-    assert not os.path.exists(unlicensed.instance_path)
+def test_without_a_licence_no_database_is_made(unlicensed_app: Flask) -> None:
+    TenantProvisioning().init_app(unlicensed_app)
+    assert not os.path.exists(unlicensed_app.instance_path)
 
 
-def test_without_a_licence_one_line_says_why_and_what_to_do(
-    unlicensed: Flask, case: str, said: pytest.LogCaptureFixture
+def test_missing_licence_logs_one_line_with_cause_and_fix(
+    unlicensed_app: Flask, case: str, log: pytest.LogCaptureFixture
 ) -> None:
-    TenantProvisioning().init_app(unlicensed)
+    TenantProvisioning().init_app(unlicensed_app)
     level = logging.INFO if case == "community" else logging.WARNING
     line = f"the provisioning API is not mounted: {NO_LICENSE[case][1]}"
-    assert said.record_tuples == [("flask_tenant_provisioning.extension", level, line)]
+    assert log.record_tuples == [("flask_tenant_provisioning.extension", level, line)]
 
 
 def test_a_licence_that_has_expired_mounts_still(app: Flask, url: str) -> None:
@@ -531,7 +533,7 @@ def test_a_licence_that_has_expired_mounts_still(app: Flask, url: str) -> None:
 # The JWT manager and the keys
 
 
-def test_without_a_jwt_key_the_error_says_what_to_do(app: Flask, url: str) -> None:
+def test_missing_jwt_key_raises_with_the_fix(app: Flask, url: str) -> None:
     del app.config["JWT_SECRET_KEY"]
     assert refusal(lambda: TenantProvisioning().init_app(app, url)) == (
         "Tokens cannot be verified yet: set JWT_SECRET_KEY (JWT_ALGORITHM is HS256), "
@@ -557,22 +559,22 @@ def test_a_key_pair_will_do(app: Flask, url: str) -> None:
     assert Caller(app)("GET", "/tenants").status_code == 200
 
 
-def test_without_any_secret_for_cursors_the_error_says_what_to_do(app: Flask, url: str) -> None:
+def test_missing_cursor_secret_raises_with_the_fix(app: Flask, url: str) -> None:
     JWTManager(app)
     app.config.update(SECRET_KEY=None, JWT_SECRET_KEY=None)
-    said = refusal(lambda: TenantProvisioning().init_app(app, url))
-    assert said == "Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists."
+    message = refusal(lambda: TenantProvisioning().init_app(app, url))
+    assert message == "Set PROVISIONING_SECRET_KEY (or SECRET_KEY): it seals the cursors of lists."
 
 
 @pytest.mark.blueprint("an isolated mount makes none in the host")
-def test_a_jwt_manager_is_made_where_there_is_none(app: Flask, url: str) -> None:
+def test_jwt_manager_is_created_if_missing(app: Flask, url: str) -> None:
     TenantProvisioning().init_app(app, url)
     assert isinstance(app.extensions["flask-jwt-extended"], JWTManager)
     assert Caller(app)("GET", "/tenants").status_code == 200
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_the_hosts_jwt_manager_judges_whenever_it_was_made(app: Flask, url: str, when: str) -> None:
+def test_host_jwt_manager_verifies_tokens_in_either_init_order(app: Flask, url: str, when: str) -> None:
     def make() -> None:
         manager = JWTManager(app)
         manager.token_in_blocklist_loader(lambda _header, claims: claims["sub"] == "revoked")
@@ -646,7 +648,7 @@ SERVING, PLAIN = ["flask_jwt_extended", "sqlalchemy.dialects.sqlite"], ["flask"]
 
 
 def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations: str = "") -> dict[str, Any]:
-    """What a fresh process loads on top of the modules `loaded` until `init_app` returns."""
+    """Return the modules that a fresh process loads on top of `loaded` until `init_app` returns."""
     sent = json.dumps([config, f"sqlite:///{folder}/provisioning.sqlite3", loaded])
     command = [sys.executable, "-c", START.format(declarations=declarations)]
     ran = subprocess.run(command, input=sent, capture_output=True, text=True, check=True)
@@ -654,37 +656,37 @@ def start(folder: Path, config: dict[str, Any], loaded: list[str], declarations:
     return document
 
 
-def packages(started: dict[str, Any]) -> set[str]:
-    """The packages out of which a start loaded anything."""
-    return {name.partition(".")[0] for name in started["came"]}
+def packages(start_report: dict[str, Any]) -> set[str]:
+    """Return the packages from which a start loaded a module."""
+    return {name.partition(".")[0] for name in start_report["came"]}
 
 
-def own_modules(started: dict[str, Any]) -> list[str]:
-    return [name for name in started["came"] if name.partition(".")[0] == "flask_tenant_provisioning"]
+def own_modules(start_report: dict[str, Any]) -> list[str]:
+    return [name for name in start_report["came"] if name.partition(".")[0] == "flask_tenant_provisioning"]
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def start_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A start with a licence."""
-    found = start(tmp_path_factory.mktemp("start"), make_config(), SERVING)
-    assert found["mounted"] == ["provisioning"]
-    return found
+    loaded = start(tmp_path_factory.mktemp("start"), make_config(), SERVING)
+    assert loaded["mounted"] == ["provisioning"]
+    return loaded
 
 
 @pytest.mark.parametrize(
     "heavy", ["alembic", "apispec", "celery", "dns", "flask_sqlalchemy", "flask_wtf", "mako", "phonenumbers", "psycopg"]
 )
-def test_a_start_does_not_load(started: dict[str, Any], heavy: str) -> None:
-    assert heavy not in packages(started)
+def test_a_start_does_not_load(start_report: dict[str, Any], heavy: str) -> None:
+    assert heavy not in packages(start_report)
 
 
-def test_a_start_loads_what_requests_need(started: dict[str, Any]) -> None:
-    rooms = {".".join(name.split(".")[1:3]) for name in own_modules(started)}
+def test_start_loads_no_unneeded_modules(start_report: dict[str, Any]) -> None:
+    rooms = {".".join(name.split(".")[1:3]) for name in own_modules(start_report)}
     assert not {"cli", "engine", "workers.celery", "workers.tasks", "openapi.document", "openapi.examples"} & rooms
 
 
-def test_a_start_takes_no_seconds(started: dict[str, Any]) -> None:
-    assert started["took"] < 2
+def test_a_start_takes_no_seconds(start_report: dict[str, Any]) -> None:
+    assert start_report["took"] < 2
 
 
 UNLICENSED = {
@@ -696,11 +698,11 @@ UNLICENSED = {
 
 @pytest.mark.parametrize("config", UNLICENSED.values(), ids=UNLICENSED)
 def test_without_a_licence_a_start_loads_next_to_nothing(tmp_path: Path, config: dict[str, Any]) -> None:
-    found = start(tmp_path, make_config(**config), PLAIN)
-    assert found["mounted"] == []
-    assert not packages(found) - {"flask_tenant_provisioning", *sys.stdlib_module_names}
-    assert len(own_modules(found)) <= 20
-    assert found["took"] < 0.3
+    loaded = start(tmp_path, make_config(**config), PLAIN)
+    assert loaded["mounted"] == []
+    assert not packages(loaded) - {"flask_tenant_provisioning", *sys.stdlib_module_names}
+    assert len(own_modules(loaded)) <= 20
+    assert loaded["took"] < 0.3
 
 
 REGISTRATIONS = """
@@ -735,10 +737,10 @@ provisioning.plan("pro", limits={"seats": 5}, settings={"mail": {"sender": "pro@
 
 
 def test_without_a_licence_registrations_load_no_sqlalchemy(tmp_path: Path) -> None:
-    found = start(tmp_path, make_config(PROVISIONING_LICENSE=None), PLAIN, REGISTRATIONS)
-    assert found["mounted"] == []
-    assert "sqlalchemy" not in packages(found)
-    assert len(own_modules(found)) <= 40
+    loaded = start(tmp_path, make_config(PROVISIONING_LICENSE=None), PLAIN, REGISTRATIONS)
+    assert loaded["mounted"] == []
+    assert "sqlalchemy" not in packages(loaded)
+    assert len(own_modules(loaded)) <= 40
 
 
 TENANT_FIELDS = """
@@ -767,16 +769,16 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
 
 
 @pytest.mark.parametrize(
-    ("module", "known"),
+    ("module", "loaded"),
     [
         ("flask_tenant_provisioning", {"flask_tenant_provisioning"}),
         ("flask_tenant_provisioning.cli", {"flask_tenant_provisioning", "click"}),
     ],
 )
-def test_importing_the_package_loads_no_flask(module: str, known: set[str]) -> None:
+def test_importing_the_package_loads_no_flask(module: str, loaded: set[str]) -> None:
     command = [sys.executable, "-c", LOOK.format(module=module)]
     came = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert {name for name in came if name not in sys.stdlib_module_names} == known
+    assert {name for name in came if name not in sys.stdlib_module_names} == loaded
 
 
 def test_every_public_name_can_be_imported_and_is_listed() -> None:
@@ -786,8 +788,8 @@ def test_every_public_name_can_be_imported_and_is_listed() -> None:
     assert {*names} == typed - {None}
     assert {*names} <= {*dir(flask_tenant_provisioning)}
     for name in names:
-        found = getattr(flask_tenant_provisioning, name)
-        assert found is getattr(sys.modules[found.__module__], name)
+        exported = getattr(flask_tenant_provisioning, name)
+        assert exported is getattr(sys.modules[exported.__module__], name)
 
 
 def test_a_name_that_does_not_exist_is_refused_as_by_any_module() -> None:

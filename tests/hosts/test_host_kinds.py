@@ -45,7 +45,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def one(name: str) -> Kind:
+def kind(name: str) -> Kind:
     """Each kind of host."""
     return load_kind(name)
 
@@ -53,8 +53,8 @@ def one(name: str) -> Kind:
 def find_causes(app: Flask) -> set[str]:
     """Return what `doctor` finds in the host that comes between."""
     checks = json.loads(run_command(app, "doctor", "--json").out)["checks"]
-    found = [check for check in checks if check["check"] in ABOUT_HOSTS and check["status"] != "ok"]
-    return {find_cause(check["check"], check["status"], check["detail"]) for check in found}
+    unwell = [check for check in checks if check["check"] in ABOUT_HOSTS and check["status"] != "ok"]
+    return {find_cause(check["check"], check["status"], check["detail"]) for check in unwell}
 
 
 def list_failed(outcomes: Mapping[str, Outcome]) -> set[str]:
@@ -62,45 +62,45 @@ def list_failed(outcomes: Mapping[str, Outcome]) -> set[str]:
     return {test for test, outcome in outcomes.items() if outcome.failed}
 
 
-def harmful(one: Kind) -> set[str]:
+def harmful(kind: Kind) -> set[str]:
     """Return the causes in this host that break something with the installed releases."""
-    return {*one.causes} - {*one.unseen}
+    return {*kind.causes} - {*kind.unseen}
 
 
 def test_isolated_the_whole_contract_holds_and_doctor_is_content(
-    one: Kind, mounted: Mount, tmp_path: Path, database_url: str
+    kind: Kind, mounted: Mount, tmp_path: Path, database_url: str
 ) -> None:
-    app = mounted(one, "isolated", tmp_path, database_url)
-    assert list_failed(check_contract(app, one.root)) == set()
+    app = mounted(kind, "isolated", tmp_path, database_url)
+    assert list_failed(check_contract(app, kind.root)) == set()
     assert find_causes(app) == set()
 
 
-def test_as_blueprint_what_does_not_hold_is_what_doctor_said(
-    one: Kind, mounted: Mount, tmp_path: Path, database_url: str
+def test_blueprint_failures_match_the_doctor_report(
+    kind: Kind, mounted: Mount, tmp_path: Path, database_url: str
 ) -> None:
     folders = tmp_path / "isolated", tmp_path / "blueprint"
     for folder in folders:
         folder.mkdir()
-    well = check_contract(mounted(one, "isolated", folders[0], database_url), one.root)
-    app = mounted(one, "blueprint", folders[1], database_url)
-    assert list_failed(check_contract(app, one.root)) == expect_failures(well, harmful(one))
-    assert find_causes(app) == {*one.causes}
+    well = check_contract(mounted(kind, "isolated", folders[0], database_url), kind.root)
+    app = mounted(kind, "blueprint", folders[1], database_url)
+    assert list_failed(check_contract(app, kind.root)) == expect_failures(well, harmful(kind))
+    assert find_causes(app) == {*kind.causes}
 
 
 def test_each_cause_has_a_host() -> None:
     there = [name for name in NAMES if name not in REQUIRED or importlib.util.find_spec(REQUIRED[name])]
-    found = {cause for name in there for cause in load_kind(name).causes}
-    assert {*CAUSES} - found <= ({"compression"} if "compressed" not in there else set())
+    causes = {cause for name in there for cause in load_kind(name).causes}
+    assert {*CAUSES} - causes <= ({"compression"} if "compressed" not in there else set())
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])
-def test_the_hosts_own_pages_are_as_before(one: Kind, mounted: Mount, tmp_path: Path, how: str) -> None:
+def test_the_hosts_own_pages_are_as_before(kind: Kind, mounted: Mount, tmp_path: Path, how: str) -> None:
     folders = tmp_path / "before", tmp_path / "after"
     for folder in folders:
         folder.mkdir()
-    app = mounted(one, how, folders[1], f"sqlite:///{tmp_path}/provisioning.sqlite3")
-    check_contract(app, one.root)
-    assert one.answers(app) == one.answers(one.alone(folders[0]))
+    app = mounted(kind, how, folders[1], f"sqlite:///{tmp_path}/provisioning.sqlite3")
+    check_contract(app, kind.root)
+    assert kind.answers(app) == kind.answers(kind.build_alone(folders[0]))
 
 
 #: Of the thousand tests of the suite for hosts, those that show what a host can come between: who calls, bodies,
@@ -117,10 +117,10 @@ from tests.support.host_kinds.kinds import load_kind
 
 
 def create_app():
-    one = load_kind({name!r})
-    app = one.build(Path())
-    TenantProvisioning(mount={how!r}).init_app(app, one.database(app) or "sqlite:///provisioning.sqlite3")
-    one.wrap(app)
+    kind = load_kind({name!r})
+    app = kind.build(Path())
+    TenantProvisioning(mount={how!r}).init_app(app, kind.database(app) or "sqlite:///provisioning.sqlite3")
+    kind.wrap(app)
     return app
 """
 
@@ -149,8 +149,8 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(suite: Suite) -> Mapping[str, Outcome]:
-    """How the tests of the suite end where nothing comes between."""
+def plain_outcomes(suite: Suite) -> Mapping[str, Outcome]:
+    """The results of the suite on a host without interference."""
     done, outcomes = suite("request_ids", "isolated")
     assert_suite_passes(done, 100)
     return outcomes
@@ -161,11 +161,11 @@ def test_the_suite_for_hosts_holds_isolated(suite: Suite, name: str) -> None:
     assert_suite_passes(done, 100)
 
 
-def test_the_suite_for_hosts_fails_as_blueprint_in_what_doctor_said_and_in_nothing_else(
-    suite: Suite, undisturbed: Mapping[str, Outcome], name: str
+def test_host_suite_failures_as_blueprint_match_the_doctor_report(
+    suite: Suite, plain_outcomes: Mapping[str, Outcome], name: str
 ) -> None:
     done, outcomes = suite(name, "blueprint")
-    expected = expect_failures(undisturbed, harmful(load_kind(name)))
+    expected = expect_failures(plain_outcomes, harmful(load_kind(name)))
     assert list_failed(outcomes) == expected, done
     assert (done.status, done.counts[1]) == (1 if expected else 0, len(expected)), done
 

@@ -25,11 +25,11 @@ class BillingError(Exception):
 @pytest.fixture
 def app(tmp_path: Any) -> Flask:
     """A host with a mount that maps errors, and one beside it that does not."""
-    made = Flask("host")
-    made.config.update(make_config())
+    host = Flask("host")
+    host.config.update(make_config())
     billed = TenantProvisioning()
-    billed.init_app(made, f"sqlite:///{tmp_path}/a.sqlite3")
-    TenantProvisioning(name="free", url_prefix="/free").init_app(made, f"sqlite:///{tmp_path}/b.sqlite3")
+    billed.init_app(host, f"sqlite:///{tmp_path}/a.sqlite3")
+    TenantProvisioning(name="free", url_prefix="/free").init_app(host, f"sqlite:///{tmp_path}/b.sqlite3")
     billed.map_error(
         BillingError,
         status=402,
@@ -45,7 +45,7 @@ def app(tmp_path: Any) -> Flask:
     def bill() -> None:
         raise BillingError("7 € are due.")
 
-    return made
+    return host
 
 
 def get_problem_page(app: Flask, path: str = "/problems/billing-refused", prefix: str = PREFIX) -> Any:
@@ -99,7 +99,9 @@ def test_openapi_lists_host_problems_at_their_operations(app: Flask) -> None:
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert {"billing-refused", "no-room", "wrong-ink"} <= document["components"]["examples"].keys()
     places = document["paths"]["/problems/{code}"]["get"]["parameters"]
-    assert {"billing-refused", "no-room"} <= set(next(one for one in places if one["in"] == "path")["schema"]["enum"])
+    assert {"billing-refused", "no-room"} <= set(
+        next(parameter for parameter in places if parameter["in"] == "path")["schema"]["enum"]
+    )
     assert {
         operation["operationId"]
         for methods in document["paths"].values()
@@ -110,8 +112,8 @@ def test_openapi_lists_host_problems_at_their_operations(app: Flask) -> None:
 
 def test_openapi_puts_them_beside_our_own_of_the_same_status(app: Flask) -> None:
     document = get_problem_page(app, "/openapi.json").get_json()
-    answers = document["paths"]["/tenants"]["post"]["responses"]
-    name = answers["409"]["$ref"].rpartition("/")[2]
+    responses = document["paths"]["/tenants"]["post"]["responses"]
+    name = responses["409"]["$ref"].rpartition("/")[2]
     assert name.split(".") == ["tenant-exists", "idempotency-in-progress", "no-room"]
     response = document["components"]["responses"][name]
     assert "`no-room`: No room." in response["description"]

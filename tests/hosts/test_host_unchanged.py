@@ -96,9 +96,9 @@ def _hooks(app: Flask) -> None:
         g.greeting = f"hello {request.path}"
 
     @app.after_request
-    def sign(answer: Response) -> Response:
-        answer.headers["X-Host"] = g.greeting
-        return answer
+    def sign(response: Response) -> Response:
+        response.headers["X-Host"] = g.greeting
+        return response
 
     @app.teardown_request
     def tidy(_error: BaseException | None) -> None:
@@ -181,14 +181,14 @@ def _tokens(app: Flask) -> None:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with the API's tables, for all hosts of this module."""
-    found = f"sqlite:///{tmp_path_factory.mktemp('hosts')}/provisioning.sqlite3"
-    make_host(found)
-    return found
+    database_url = f"sqlite:///{tmp_path_factory.mktemp('hosts')}/provisioning.sqlite3"
+    make_host(database_url)
+    return database_url
 
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What a host configures to have its errors handled, shown, propagated or trapped."""
+    """A host's configuration to have its errors handled, shown, propagated or trapped."""
     return MODES[request.param]
 
 
@@ -222,12 +222,12 @@ def plain_host(**config: Any) -> Flask:
 
 def _copy_registry(registry: Mapping[Any, Any]) -> dict[Any, Any]:
     """A registry of functions by scope, without the scope of our own blueprint."""
-    return {scope: _frozen(found) for scope, found in registry.items() if scope != "provisioning" and found}
+    return {scope: _frozen(values) for scope, values in registry.items() if scope != "provisioning" and values}
 
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _frozen(found) for key, found in value.items()}
+        return {key: _frozen(item) for key, item in value.items()}
     return list(value) if isinstance(value, list) else value
 
 
@@ -237,8 +237,8 @@ def _loggers() -> dict[str, Any]:
 
 
 def _signals() -> dict[str, int]:
-    found = [signal for signal in vars(flask.signals).values() if isinstance(signal, NamedSignal)]
-    return {signal.name: len(signal.receivers) for signal in found}
+    signals = [signal for signal in vars(flask.signals).values() if isinstance(signal, NamedSignal)]
+    return {signal.name: len(signal.receivers) for signal in signals}
 
 
 ASPECTS: dict[str, Callable[[Flask], Any]] = {
@@ -273,7 +273,7 @@ WRAPPED = pytest.param("wsgi_app", marks=pytest.mark.blueprint("an isolated moun
 
 
 @pytest.mark.parametrize("aspect", [WRAPPED if name == "wsgi_app" else name for name in ASPECTS])
-def test_mounting_and_serving_leave_the_host_as_it_was(url: str, aspect: str) -> None:
+def test_mounting_and_serving_do_not_change_the_host(url: str, aspect: str) -> None:
     app, look = build(), ASPECTS[aspect]
     before = look(app)
     mount(app, url, auto_migrate=True)
@@ -349,12 +349,12 @@ def test_the_jwt_manager_that_comes_changes_nothing_else(url: str, aspect: str) 
 
 
 def test_a_host_that_decodes_tokens_itself_keeps_its_own_answer(url: str) -> None:
-    def answer(app: Flask) -> TestResponse:
+    def request_page(app: Flask) -> TestResponse:
         app.register_error_handler(pyjwt.PyJWTError, lambda _error: ("the host's own answer", 401))
         app.add_url_rule("/", view_func=lambda: pyjwt.decode("no token", "key", algorithms=["HS256"]))
         return app.test_client().get("/")
 
-    assert heard(answer(mount(plain_host(), url))) == heard(answer(plain_host()))
+    assert normalize_response(request_page(mount(plain_host(), url))) == normalize_response(request_page(plain_host()))
 
 
 # The host's own routes answer to the letter as before
@@ -396,7 +396,7 @@ ASKED = [
 ]
 
 
-def heard(response: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
+def normalize_response(response: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
     """An answer to the letter, but for a cookie's timestamp and the order in which ``Allow`` lists its set."""
     headers = [(name, _normalize(name, value)) for name, value in response.headers]
     return response.status_code, headers, response.data
@@ -412,7 +412,7 @@ def _normalize(name: str, value: str) -> str:
 def test_the_host_answers_as_before(mounted: Flask, mode: dict[str, Any], method: str, path: str) -> None:
     before = build(**mode).test_client().open(path, method=method)
     after = mounted.test_client().open(path, method=method)
-    assert heard(after) == heard(before)
+    assert normalize_response(after) == normalize_response(before)
     assert after.headers["X-Host"] == f"hello {path}"
 
 
@@ -422,20 +422,20 @@ def test_the_host_answers_as_before(mounted: Flask, mode: dict[str, Any], method
     ids=["good", "stranger", "revoked", "expired", "refresh"],
 )
 def test_the_host_judges_tokens_as_before(mounted: Flask, mode: dict[str, Any], claims: dict[str, Any]) -> None:
-    def answer(app: Flask) -> TestResponse:
+    def request_private_page(app: Flask) -> TestResponse:
         expires = timedelta(hours=-1 if claims.get("expired") else 1)
         with app.app_context():
             token = create_access_token(claims.get("sub", "someone"), additional_claims=claims, expires_delta=expires)
         return app.test_client().get("/private", headers={"Authorization": f"Bearer {token}"})
 
-    assert heard(answer(mounted)) == heard(answer(build(**mode)))
+    assert normalize_response(request_private_page(mounted)) == normalize_response(request_private_page(build(**mode)))
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic dTpw"])
 def test_the_host_refuses_credentials_as_before(mounted: Flask, mode: dict[str, Any], header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
     before = build(**mode).test_client().get("/private", headers=headers)
-    assert heard(mounted.test_client().get("/private", headers=headers)) == heard(before)
+    assert normalize_response(mounted.test_client().get("/private", headers=headers)) == normalize_response(before)
 
 
 def test_the_hosts_session_goes_on_from_visit_to_visit(mounted: Flask) -> None:
@@ -514,7 +514,7 @@ def test_each_route_allows_its_own_methods_and_no_other(app: Flask, rule: str, m
 
 
 @pytest.mark.parametrize("rule", sorted({route.rule for route in ROUTES}))
-def test_options_says_what_each_route_allows(app: Flask, rule: str) -> None:
+def test_options_lists_the_allowed_methods(app: Flask, rule: str) -> None:
     allowed = {route.method for route in ROUTES if route.rule == rule}
     allowed |= {"OPTIONS", "HEAD"} if "GET" in allowed else {"OPTIONS"}
     response = app.test_client().options(PREFIX + re.sub("<.*>", AN_ID, rule))
@@ -522,7 +522,7 @@ def test_options_says_what_each_route_allows(app: Flask, rule: str) -> None:
 
 
 @pytest.mark.blueprint("an isolated mount allows its own methods alone")
-def test_a_host_may_add_a_method_to_one_of_our_paths(url: str) -> None:
+def test_host_can_add_a_method_to_an_api_path(url: str) -> None:
     app = mount(plain_host(), url)
     app.add_url_rule(f"{PREFIX}/tenants", "theirs", lambda: "the host's own", methods=["PUT"])
     client = app.test_client()
@@ -558,7 +558,7 @@ def _broken_id() -> str:
     raise RuntimeError(f"the password is {SECRET}")
 
 
-def test_a_crash_is_a_problem_that_says_nothing(url: str, mode: dict[str, Any]) -> None:
+def test_crash_returns_a_problem_without_details(url: str, mode: dict[str, Any]) -> None:
     partner = Caller(mount(build(**mode), url, new_id=_broken_id))
     response = partner("POST", "/tenants", json=EXAMPLE, headers={"X-Request-ID": "r-1"})
     assert check_problem(response) == {
@@ -584,7 +584,7 @@ def test_a_crash_is_logged_once_with_its_traceback_and_request_id(
     assert "_broken_id" in logging.Formatter().format(logged)
 
 
-def test_a_database_that_is_gone_is_a_problem_that_says_nothing(mode: dict[str, Any], tmp_path: Any) -> None:
+def test_lost_database_returns_a_problem_without_details(mode: dict[str, Any], tmp_path: Any) -> None:
     partner = Caller(mount(build(**mode), f"sqlite:///{tmp_path}/{SECRET}/gone.sqlite3"))
     response = partner("GET", "/tenants", headers={"X-Request-ID": "r-1"})
     assert response.headers["Retry-After"] == "2"
@@ -602,8 +602,8 @@ def test_a_database_that_is_gone_is_a_problem_that_says_nothing(mode: dict[str, 
 
 def test_the_hosts_json_is_not_asked(app: Flask) -> None:
     partner = Caller(app)
-    answers = [partner("POST", "/tenants", json=sent) for sent in (EXAMPLE, {})]
-    assert [(answer.status_code, answer.text[0]) for answer in answers] == [(201, "{"), (400, "{")]
+    responses = [partner("POST", "/tenants", json=sent) for sent in (EXAMPLE, {})]
+    assert [(response.status_code, response.text[0]) for response in responses] == [(201, "{"), (400, "{")]
 
 
 def test_no_cookie_is_set_or_read(app: Flask) -> None:
@@ -620,20 +620,20 @@ def test_no_cookie_is_set_or_read(app: Flask) -> None:
 def test_a_csrf_wall_that_stands_already_lets_partners_pass(mounted: Flask) -> None:
     partner = Caller(mounted)
     tenant = partner.create()["tenant"]
-    answers = [
+    responses = [
         partner("PUT", f"/tenants/{tenant}", json=EXAMPLE),
         partner("PATCH", f"/tenants/{tenant}", json={"industry": None}),
         partner("DELETE", f"/tenants/{tenant}"),
     ]
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [response.status_code for response in responses] == [200, 200, 200]
 
 
 @pytest.mark.blueprint("an isolated mount needs no exemption")
 def test_the_exemption_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="flask_tenant_provisioning.wiring"):
         mount(build(), url)
-    said = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.wiring"]
-    assert said == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "flask_tenant_provisioning.wiring"]
+    assert messages == ["the blueprint 'provisioning' is exempt from CSRFProtect: it reads bearer tokens, no cookie"]
 
 
 def test_each_mount_is_exempt(url: str) -> None:
@@ -667,7 +667,7 @@ def test_csrf_protection_added_later_is_reported(url: str) -> None:
     assert Caller(app)("POST", "/tenants", json=EXAMPLE).status_code == 201
 
 
-def test_telling_it_does_no_harm_where_no_licence_lets_us_mount(url: str) -> None:
+def test_exempting_the_blueprint_works_without_a_licence(url: str) -> None:
     app, provisioning = plain_host(PROVISIONING_LICENSE=None), TenantProvisioning()
     provisioning.init_app(app, url)
     CSRFProtect(app).exempt(provisioning.blueprint)
@@ -685,7 +685,7 @@ def test_unknown_csrf_extension_is_left_alone(url: str) -> None:
 
 
 def call_hooked_host(url: str, hook: Callable[[], Any], **config: Any) -> TestResponse:
-    """What a partner hears where the host runs `hook` before each request."""
+    """Return the response to a partner if the host runs `hook` before each request."""
     app = plain_host(**config)
     app.before_request(hook)
     return Caller(mount(app, url))("GET", "/tenants")
@@ -695,7 +695,7 @@ def call_hooked_host(url: str, hook: Callable[[], Any], **config: Any) -> TestRe
 def own_answer(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """A hook that answers itself, in each way in which Flask lets it."""
 
-    def answer() -> Any:
+    def respond() -> Any:
         own = make_response("<h1>Closed on Sundays</h1>", 429, {"Retry-After": "3600"})
         if request.param == "returned":
             return own
@@ -703,7 +703,7 @@ def own_answer(request: pytest.FixtureRequest) -> Callable[[], Any]:
             abort(own)
         raise TooManyRequests(response=own)
 
-    return answer
+    return respond
 
 
 @pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
@@ -751,7 +751,7 @@ def test_a_hook_that_aborts_is_heard_as_a_problem(url: str, status: int, code: s
 
 
 @pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
-def test_the_headers_of_what_a_hook_raises_go_with_it(url: str) -> None:
+def test_headers_of_a_hooks_exception_are_returned(url: str) -> None:
     def limit() -> None:
         raise TooManyRequests("10 per minute", retry_after=30)
 
@@ -761,7 +761,7 @@ def test_the_headers_of_what_a_hook_raises_go_with_it(url: str) -> None:
 
 
 @pytest.mark.blueprint("no hook of the host's runs for an isolated mount")
-def test_a_hook_that_crashes_is_a_problem_that_says_nothing(url: str, mode: dict[str, Any]) -> None:
+def test_crashing_hook_returns_a_problem_without_details(url: str, mode: dict[str, Any]) -> None:
     response = call_hooked_host(url, lambda: _broken_id(), **mode)
     check_problem(response, status=500, code="internal-error")
     assert SECRET not in response.text
@@ -807,16 +807,16 @@ def test_hooks_see_our_endpoints(url: str) -> None:
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is logged from INFO upwards."""
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log from INFO upwards."""
     with caplog.at_level(logging.INFO):
         yield caplog
 
 
-def test_a_quiet_day_leaves_no_line_in_the_log(url: str, said: pytest.LogCaptureFixture) -> None:
+def test_a_quiet_day_leaves_no_line_in_the_log(url: str, log: pytest.LogCaptureFixture) -> None:
     partner = Caller(mount(plain_host(), url))
-    said.clear()
+    log.clear()
     partner.create()
     partner("GET", "/tenants")
     partner("GET", "/nowhere")
-    assert said.messages == []
+    assert log.messages == []

@@ -32,62 +32,62 @@ SECRET = "hunter2"
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """How a host has its errors handled, shown, propagated or trapped."""
+    """A host's mode: errors handled, shown, propagated or trapped."""
     return MODES[request.param]
 
 
 # What of the host's runs
 
 
-def wild(app: Flask, told: list[str]) -> None:
+def wild(app: Flask, calls: list[str]) -> None:
     """Give a host one of each thing that comes before or after a request, and that answers it."""
 
-    def says(what: str, answer: Any = None) -> Callable[..., Any]:
+    def make_speaker(what: str, response: Any = None) -> Callable[..., Any]:
         def say(*arguments: Any) -> Any:
-            told.append(what)
-            return arguments[0] if what == "after_request" else answer
+            calls.append(what)
+            return arguments[0] if what == "after_request" else response
 
         return say
 
-    app.before_request(says("before_request"))
+    app.before_request(make_speaker("before_request"))
     app.before_request(lambda: redirect("/elsewhere"))
-    app.after_request(says("after_request"))
-    app.teardown_request(says("teardown_request"))
-    app.teardown_appcontext(says("teardown_appcontext"))
-    app.url_value_preprocessor(says("url_value_preprocessor"))
-    app.url_defaults(says("url_defaults"))
-    app.context_processor(says("context_processor", {}))
+    app.after_request(make_speaker("after_request"))
+    app.teardown_request(make_speaker("teardown_request"))
+    app.teardown_appcontext(make_speaker("teardown_appcontext"))
+    app.url_value_preprocessor(make_speaker("url_value_preprocessor"))
+    app.url_defaults(make_speaker("url_defaults"))
+    app.context_processor(make_speaker("context_processor", {}))
     for status in (400, 401, 404, 405, 415, 500):
-        app.register_error_handler(status, says("errorhandler", "<h1>ours</h1>"))
-    app.register_error_handler(Exception, says("errorhandler", "<h1>ours</h1>"))
+        app.register_error_handler(status, make_speaker("errorhandler", "<h1>ours</h1>"))
+    app.register_error_handler(Exception, make_speaker("errorhandler", "<h1>ours</h1>"))
     CSRFProtect(app)
 
 
 def test_host_hooks_do_not_run_for_the_api(host: IsolatedHost) -> None:
-    told: list[str] = []
-    wild(host.app, told)
+    calls: list[str] = []
+    wild(host.app, calls)
     partner = host.open()
-    told.clear()
-    made = partner.create()["tenant"]
-    assert partner("GET", f"/tenants/{made}").status_code == 200
+    calls.clear()
+    tenant = partner.create()["tenant"]
+    assert partner("GET", f"/tenants/{tenant}").status_code == 200
     check_problem(partner("GET", "/nowhere"), status=404)
     check_problem(partner("DELETE", "/tenants"), status=405)
     check_problem(partner("POST", "/tenants", data=b"{", content_type="application/json"), status=400)
-    assert told == []
+    assert calls == []
 
 
 def test_host_hooks_run_for_host_requests(host: IsolatedHost) -> None:
-    told: list[str] = []
-    wild(host.app, told)
+    calls: list[str] = []
+    wild(host.app, calls)
     host.open()
-    told.clear()
+    calls.clear()
     response = host.app.test_client().get("/anything")
     assert response.headers["Location"] == "/elsewhere"
     around = ["before_request", "after_request", "teardown_request", "teardown_appcontext"]
-    assert told == ["url_value_preprocessor", *around]
+    assert calls == ["url_value_preprocessor", *around]
 
 
-def test_a_wall_that_comes_later_lets_partners_pass(host: IsolatedHost) -> None:
+def test_later_request_hooks_do_not_block_partners(host: IsolatedHost) -> None:
     partner = host.open()
     CSRFProtect(host.app)
     host.app.before_request(lambda: abort(403))
@@ -188,15 +188,15 @@ def test_a_url_of_the_hosts_is_built_with_its_defaults_and_its_scheme(host: Isol
     assert seen == ["http://localhost/en/workspaces?q=%C3%A4"]
 
 
-def test_host_teardown_closes_what_a_hook_opened(host: IsolatedHost) -> None:
-    told: list[Any] = []
-    host.app.teardown_appcontext(lambda _error: told.append(("closed", g.pop("connection", None))))
+def test_host_teardown_closes_a_hooks_connection(host: IsolatedHost) -> None:
+    calls: list[Any] = []
+    host.app.teardown_appcontext(lambda _error: calls.append(("closed", g.pop("connection", None))))
     host.provisioning.hook("tenant.create")(lambda: setattr(g, "connection", "the host's"))
     partner = host.open()
-    told.clear()
+    calls.clear()
     partner.create()
     partner("GET", "/tenants")
-    assert told == [("closed", "the host's")]
+    assert calls == [("closed", "the host's")]
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])
@@ -222,7 +222,7 @@ def test_steps_and_commands_run_in_the_hosts_context(make: Make, how: str) -> No
 
 def test_a_hook_that_refuses_leaves_nothing(host: IsolatedHost) -> None:
     class BillingError(Exception):
-        """Of the host's own."""
+        """An error of the host's own."""
 
     @host.provisioning.hook("tenant.create")
     def refuse() -> None:

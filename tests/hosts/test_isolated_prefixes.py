@@ -1,4 +1,4 @@
-"""Where an isolated mount is: beside other mounts, below prefixes and middlewares, around the host's own routes."""
+"""Places of an isolated mount: beside other mounts, below prefixes and middlewares, around the host's routes."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_longer_prefix_wins(make: Make, inner: str, outer: str, order: tuple[str
         prefix, how = mounts[name]
         host.mount_another(name, url_prefix=prefix, mount=how)
     partner = Caller(host.app)
-    made = call_url(partner, "POST", "/api/eu/tenants", json=EXAMPLE)
-    assert made.headers["Location"] == f"/api/eu/tenants/{made.get_json()['tenant']}"
+    created = call_url(partner, "POST", "/api/eu/tenants", json=EXAMPLE)
+    assert created.headers["Location"] == f"/api/eu/tenants/{created.get_json()['tenant']}"
     assert call_url(partner, "GET", "/api/tenants").get_json() == {"items": [], "next": None}
     for path, prefix in (("/api/eu/x", "/api/eu"), ("/api/europe", "/api"), ("/api/us/x", "/api"), ("/api", "/api")):
         document = check_problem(call_url(partner, "GET", path), code="not-found")
@@ -95,10 +95,10 @@ def test_addresses_are_those_that_the_caller_sees(make: Make, how: str) -> None:
     outside = Client(DispatcherMiddleware(Flask("other"), {"/shop": host.app}))
     headers = {"Authorization": f"Bearer {token}"}
     for number in range(2):
-        made: TestResponse = outside.post(
+        created: TestResponse = outside.post(
             f"/shop{PREFIX}/tenants", json={**EXAMPLE, "email": f"{number}@example.com"}, headers=headers
         )
-    assert made.headers["Location"] == f"/shop{PREFIX}/tenants/{made.get_json()['tenant']}"
+    assert created.headers["Location"] == f"/shop{PREFIX}/tenants/{created.get_json()['tenant']}"
     page = outside.get(f"/shop{PREFIX}/tenants?limit=1", headers=headers)
     assert page.headers["Link"].startswith(f"</shop{PREFIX}/tenants?")
     document = outside.get(f"/shop{PREFIX}/nowhere").get_json()
@@ -146,7 +146,7 @@ def test_over_a_real_server_both_answer(host: IsolatedHost) -> None:
 # What the host says of every request
 
 
-def test_the_hosts_limit_for_bodies_holds_where_it_is_smaller(host: IsolatedHost) -> None:
+def test_smaller_host_body_limit_applies(host: IsolatedHost) -> None:
     partner = host.open()
     host.app.config["MAX_CONTENT_LENGTH"] = 2000
     response = partner("POST", "/tenants", data=b" " * 2001, content_type="application/json")
@@ -176,7 +176,7 @@ class UpperCaseConverter(BaseConverter):
 
 
 @pytest.fixture
-def shared(host: IsolatedHost) -> Caller:
+def shared_prefix_host(host: IsolatedHost) -> Caller:
     """A host with routes of its own below the prefix, and a catch-all for everything."""
     app = host.app
     app.url_map.converters["shouting"] = UpperCaseConverter
@@ -202,26 +202,31 @@ def shared(host: IsolatedHost) -> Caller:
         ("POST", "/report/7", 405, None),
     ],
 )
-def test_a_route_of_the_hosts_keeps_its_answer(shared: Caller, method: str, path: str, status: int, text: Any) -> None:
-    response = shared(method, path)
+def test_a_route_of_the_hosts_keeps_its_answer(
+    shared_prefix_host: Caller, method: str, path: str, status: int, text: Any
+) -> None:
+    response = shared_prefix_host(method, path)
     assert (response.status_code, response.mimetype) == (status, "text/html")
     assert text is None or response.text == text
 
 
 @pytest.mark.parametrize("path", ["/report/seven", "/shout/soft", "/nowhere", "", "/"])
-def test_paths_without_a_host_route_go_to_the_api(shared: Caller, path: str) -> None:
-    check_problem(shared("GET", path), status=404, code="not-found")
+def test_paths_without_a_host_route_go_to_the_api(shared_prefix_host: Caller, path: str) -> None:
+    check_problem(shared_prefix_host("GET", path), status=404, code="not-found")
 
 
-def test_a_path_of_both_is_the_apis(shared: Caller) -> None:
-    assert shared("GET", "/health").mimetype == "application/json"
-    assert shared("GET", "/tenants").get_json() == {"items": [], "next": None}
-    check_problem(shared("DELETE", "/tenants"), status=405, code="method-not-allowed")
-    assert shared("OPTIONS", "/tenants").status_code == 200
+def test_a_path_of_both_is_the_apis(shared_prefix_host: Caller) -> None:
+    assert shared_prefix_host("GET", "/health").mimetype == "application/json"
+    assert shared_prefix_host("GET", "/tenants").get_json() == {"items": [], "next": None}
+    check_problem(shared_prefix_host("DELETE", "/tenants"), status=405, code="method-not-allowed")
+    assert shared_prefix_host("OPTIONS", "/tenants").status_code == 200
 
 
-def test_everything_else_is_the_hosts(shared: Caller) -> None:
-    assert [shared.client.get(path).text for path in ("/api", f"{PREFIX}ish")] == ["page api", f"page {PREFIX[1:]}ish"]
+def test_other_paths_belong_to_the_host(shared_prefix_host: Caller) -> None:
+    assert [shared_prefix_host.client.get(path).text for path in ("/api", f"{PREFIX}ish")] == [
+        "page api",
+        f"page {PREFIX[1:]}ish",
+    ]
 
 
 def test_a_host_that_matches_hosts_keeps_its_routes(database_url: str) -> None:
@@ -246,7 +251,7 @@ def test_a_host_with_subdomains_keeps_its_routes(database_url: str) -> None:
     get_engine(app).dispose()
 
 
-def test_the_mount_knows_whether_it_is_served(make: Make) -> None:
+def test_is_mounted_reports_a_served_mount(make: Make) -> None:
     served, unlicensed = make(), make(PROVISIONING_LICENSE=None)
     for host in (served, unlicensed):
         host.mount()

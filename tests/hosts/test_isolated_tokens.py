@@ -1,4 +1,4 @@
-"""Whose tokens an isolated mount takes: the host's, by its settings and loaders, or those of an issuer of its own."""
+"""Tokens of an isolated mount: the host's, by its settings and loaders, or those of another issuer."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def test_host_without_jwt_manager_gets_no_manager(host: IsolatedHost) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(host: IsolatedHost, when: str) -> None:
-    asked: list[tuple[str, bool]] = []
+    calls: list[tuple[str, bool]] = []
 
-    def asks(what: str, answer: Any) -> Callable[..., Any]:
+    def make_loader(what: str, response: Any) -> Callable[..., Any]:
         def ask(_header: dict[str, Any], _claims: dict[str, Any]) -> Any:
-            asked.append((what, current_app == host.app))
-            return answer
+            calls.append((what, current_app == host.app))
+            return response
 
         return ask
 
     def bring() -> None:
         manager = JWTManager(host.app)
-        manager.decode_key_loader(asks("key", host.app.config["JWT_SECRET_KEY"]))
-        manager.token_in_blocklist_loader(asks("blocklist", False))
-        manager.token_verification_loader(asks("claims", True))
-        manager.user_lookup_loader(asks("user", None))
+        manager.decode_key_loader(make_loader("key", host.app.config["JWT_SECRET_KEY"]))
+        manager.token_in_blocklist_loader(make_loader("blocklist", False))
+        manager.token_verification_loader(make_loader("claims", True))
+        manager.user_lookup_loader(make_loader("user", None))
 
     if when == "before":
         bring()
@@ -61,10 +61,10 @@ def test_the_hosts_loaders_are_asked_in_its_context_whenever_its_manager_came(ho
     if when == "after":
         bring()
     assert partner("GET", "/tenants").status_code == 200
-    assert {*asked} == {("key", True), ("blocklist", True), ("claims", True)}
-    asked.clear()
+    assert {*calls} == {("key", True), ("blocklist", True), ("claims", True)}
+    calls.clear()
     assert partner("GET", "/tenants").status_code == 200
-    assert asked == [("key", True), ("blocklist", True), ("claims", True)]
+    assert calls == [("key", True), ("blocklist", True), ("claims", True)]
 
 
 def test_a_manager_that_takes_the_place_of_another_is_asked(host: IsolatedHost) -> None:
@@ -76,23 +76,23 @@ def test_a_manager_that_takes_the_place_of_another_is_asked(host: IsolatedHost) 
 
 
 def test_without_loaders_of_its_own_the_hosts_context_is_not_opened(host: IsolatedHost) -> None:
-    told: list[str] = []
+    calls: list[str] = []
     JWTManager(host.app)
-    host.app.teardown_appcontext(lambda _error: told.append("closed"))
+    host.app.teardown_appcontext(lambda _error: calls.append("closed"))
     partner = host.open()
-    told.clear()
+    calls.clear()
     assert partner("GET", "/tenants").status_code == 200
-    assert told == []
+    assert calls == []
 
 
-def test_a_key_that_the_host_changes_ends_the_trust(host: IsolatedHost) -> None:
+def test_changed_key_invalidates_cached_tokens(host: IsolatedHost) -> None:
     partner = host.open()
     assert partner("GET", "/tenants").status_code == 200
     host.app.config["JWT_SECRET_KEY"] = "another key, that is 32 bytes long or more"
     check_problem(partner("GET", "/tenants"), status=401, code="invalid-token")
 
 
-def test_an_audience_that_the_host_demands_later_ends_the_trust(host: IsolatedHost) -> None:
+def test_later_audience_invalidates_cached_tokens(host: IsolatedHost) -> None:
     partner = host.open()
     assert partner("GET", "/tenants").status_code == 200
     host.app.config["JWT_DECODE_AUDIENCE"] = "provisioning"
@@ -303,7 +303,7 @@ SIGNED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("settings", SIGNED.values(), ids=SIGNED)
 @pytest.mark.parametrize("has_manager", [True, False], ids=["manager", "no manager"])
-def test_the_command_signs_what_the_mount_accepts(make: Make, settings: dict[str, Any], has_manager: bool) -> None:
+def test_token_command_signs_an_accepted_token(make: Make, settings: dict[str, Any], has_manager: bool) -> None:
     host = make(**{f"PROVISIONING_JWT_{name}": value for name, value in settings.items()})
     if has_manager:
         JWTManager(host.app).additional_claims_loader(lambda _identity: {"house": "ours"})
@@ -311,7 +311,7 @@ def test_the_command_signs_what_the_mount_accepts(make: Make, settings: dict[str
     assert list_tenants(host, **make_token_header(host)).status_code == 200
 
 
-def test_the_command_says_which_key_it_lacks(make: Make) -> None:
+def test_token_command_names_the_missing_key(make: Make) -> None:
     host = make(PROVISIONING_JWT_ALGORITHM="RS256", PROVISIONING_JWT_PUBLIC_KEY=PUBLIC)
     host.mount()
     assert run_command(host.app, "token") == (
@@ -325,7 +325,7 @@ def test_the_command_says_which_key_it_lacks(make: Make) -> None:
 
 
 @pytest.mark.parametrize("how", ["blueprint", "isolated"])
-def test_the_command_says_that_the_mount_would_refuse_what_the_host_signs(make: Make, how: str) -> None:
+def test_token_command_reports_a_refused_host_token(make: Make, how: str) -> None:
     host = make(PROVISIONING_MOUNT=how, JWT_DECODE_ISSUER="somebody")
     host.mount()
     assert run_command(host.app, "token") == (
@@ -338,7 +338,7 @@ def test_the_command_says_that_the_mount_would_refuse_what_the_host_signs(make: 
     )
 
 
-def test_a_foreign_key_that_verifies_is_said_to_be_refused(make: Make) -> None:
+def test_token_command_reports_a_foreign_verification_key(make: Make) -> None:
     host = make()
     manager = JWTManager(host.app)
     manager.decode_key_loader(lambda _header, _claims: "a key of the provider's, that is 32 bytes or more")

@@ -1,4 +1,4 @@
-"""What hooks of the host's find in `request` and in the response, before and after our views."""
+"""State that the host's hooks find in `request` and in the response, before and after our views."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_before_request_hooks_may_have_touched_the_body_of_an_upload(make_app: M
 
 @pytest.mark.one_database
 @pytest.mark.blueprint("hooks of the host's run there alone")
-def test_hooks_see_the_body_of_a_small_upload_and_none_of_a_large_one(make_app: MakeApp) -> None:
+def test_hooks_read_small_uploads_and_no_large_ones(make_app: MakeApp) -> None:
     app = make_app()
     seen, parsed = Hooks(app, "after").seen, Hooks(app, "after", touch="json").seen
     for media_type, bodies in BODIES.items():
@@ -156,7 +156,7 @@ def test_hooks_may_touch_the_body_of_a_single_call(make_app: MakeApp, size: int,
 
 @pytest.mark.one_database
 @pytest.mark.blueprint("hooks of the host's run there alone")
-def test_a_host_s_own_limit_holds_where_its_hook_reads_the_body(make_app: MakeApp) -> None:
+def test_host_limit_applies_if_its_hook_reads_the_body(make_app: MakeApp) -> None:
     app = make_app(MAX_CONTENT_LENGTH=100)
     Hooks(app, "before", touch="form")
     environ = {"wsgi.input": io.BytesIO(LINES), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
@@ -194,7 +194,7 @@ def rebuild(response: Response) -> Response:
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("hook", [read, rebuild])
-def test_hooks_may_read_what_is_streamed(make_app: MakeApp, hook: Callable[[Response], Response]) -> None:
+def test_hooks_can_read_streamed_responses(make_app: MakeApp, hook: Callable[[Response], Response]) -> None:
     app = make_app(PROVISIONING_LONG_REQUESTS=1)
     app.after_request(hook)
     partner = Caller(app)

@@ -40,8 +40,8 @@ Open = Callable[[Kind], Flask]
 def opened(request: pytest.FixtureRequest, mounted: Mount, tmp_path: Path, database_url: str) -> Open:
     """Mounts the API in a host, whose documents are not public, and which shows its people the way to them."""
 
-    def open_(one: Kind) -> Flask:
-        app = mounted(one, request.param, tmp_path, database_url, PROVISIONING_PUBLIC_DOCS=False)
+    def open_(kind: Kind) -> Flask:
+        app = mounted(kind, request.param, tmp_path, database_url, PROVISIONING_PUBLIC_DOCS=False)
         app.add_url_rule("/way-to-the-docs", "way", lambda: TenantProvisioning().docs_link(60))
         return app
 
@@ -50,23 +50,23 @@ def opened(request: pytest.FixtureRequest, mounted: Mount, tmp_path: Path, datab
 
 @pytest.mark.parametrize("name", ["below", "proxied"])
 def test_signed_link_opens_private_documents(opened: Open, name: str) -> None:
-    one = load_kind(name)
-    browser = Client(opened(one))
-    link = browser.get(f"{one.root}/way-to-the-docs").text
-    assert link.startswith(f"{one.root}{PREFIX}/docs?link=")
+    kind = load_kind(name)
+    browser = Client(opened(kind))
+    link = browser.get(f"{kind.root}/way-to-the-docs").text
+    assert link.startswith(f"{kind.root}{PREFIX}/docs?link=")
     followed = browser.get(link)
-    assert (followed.status_code, followed.headers["Location"]) == (303, f"{one.root}{PREFIX}/docs")
-    for address in (followed.headers["Location"], f"{one.root}{PREFIX}/openapi.json"):
+    assert (followed.status_code, followed.headers["Location"]) == (303, f"{kind.root}{PREFIX}/docs")
+    for address in (followed.headers["Location"], f"{kind.root}{PREFIX}/openapi.json"):
         assert browser.get(address).status_code == 200
 
 
 def send(app: Flask, name: str) -> Callable[[str], None]:
     """Let every request to `app` come with a value in its WSGI environment: return what chooses it."""
-    inner, said = app.wsgi_app, {name: ""}
-    app.wsgi_app = lambda environ, start: inner({**environ, **said}, start)  # type: ignore[method-assign, assignment]
+    inner, sent_name = app.wsgi_app, {name: ""}
+    app.wsgi_app = lambda environ, start: inner({**environ, **sent_name}, start)  # type: ignore[method-assign, assignment]
 
     def choose(value: str) -> None:
-        said[name] = value.encode().decode("latin-1")
+        sent_name[name] = value.encode().decode("latin-1")
 
     return choose
 
@@ -97,37 +97,37 @@ def cookie_path(app: Flask, root: str) -> dict[str, Any]:
     """The attributes of the cookie that opens the documents."""
     followed = Client(app).get(root + run_command(app, "docs-link").out.strip())
     _, *attributes = followed.headers["Set-Cookie"].split("; ")
-    return dict(one.partition("=")[::2] for one in attributes)
+    return dict(attribute.partition("=")[::2] for attribute in attributes)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("one", "variable"), MET)
-def test_a_prefix_that_is_no_path_stands_in_no_address(opened: Open, one: Kind, variable: str) -> None:
-    app = opened(one)
+@pytest.mark.parametrize(("kind", "variable"), MET)
+def test_a_prefix_that_is_no_path_stands_in_no_address(opened: Open, kind: Kind, variable: str) -> None:
+    app = opened(kind)
     choose = send(app, variable)
     for name, value in NO_PATHS.items():
         choose(value)
-        found = [*addresses(app, one.root)]
-        assert len(found) == 11
-        led_away = [address for address in found if address != PREFIX and not address.startswith(f"{PREFIX}/")]
-        assert (name, led_away, cookie_path(app, one.root)["Path"]) == (name, [], PREFIX)
+        urls = [*addresses(app, kind.root)]
+        assert len(urls) == 11
+        led_away = [address for address in urls if address != PREFIX and not address.startswith(f"{PREFIX}/")]
+        assert (name, led_away, cookie_path(app, kind.root)["Path"]) == (name, [], PREFIX)
 
 
-@pytest.mark.parametrize(("one", "variable"), MET)
-def test_a_prefix_that_is_an_odd_path_is_escaped_in_every_address(opened: Open, one: Kind, variable: str) -> None:
-    app = opened(one)
+@pytest.mark.parametrize(("kind", "variable"), MET)
+def test_a_prefix_that_is_an_odd_path_is_escaped_in_every_address(opened: Open, kind: Kind, variable: str) -> None:
+    app = opened(kind)
     send(app, variable)(ODD)
-    seen = f"{ESCAPED}{one.root}{PREFIX}"
-    assert [address for address in addresses(app, one.root) if not address.startswith(seen)] == []
-    attributes = cookie_path(app, one.root)
+    seen = f"{ESCAPED}{kind.root}{PREFIX}"
+    assert [address for address in addresses(app, kind.root) if not address.startswith(seen)] == []
+    attributes = cookie_path(app, kind.root)
     assert "Domain" not in attributes
-    assert attributes["Path"].endswith(f"{one.root}{PREFIX}")
+    assert attributes["Path"].endswith(f"{kind.root}{PREFIX}")
 
 
-@pytest.mark.parametrize(("one", "variable"), MET)
-def test_extra_slashes_before_the_prefix_return_404(opened: Open, one: Kind, variable: str) -> None:
-    app = opened(one)
+@pytest.mark.parametrize(("kind", "variable"), MET)
+def test_extra_slashes_before_the_prefix_return_404(opened: Open, kind: Kind, variable: str) -> None:
+    app = opened(kind)
     send(app, variable)("/shop")
-    for path in (f"//evil.example{PREFIX}/tenants", f"{one.root}//evil.example{PREFIX}/tenants"):
+    for path in (f"//evil.example{PREFIX}/tenants", f"{kind.root}//evil.example{PREFIX}/tenants"):
         response = Client(app).get("/", environ_overrides={"PATH_INFO": path})
         assert (response.status_code, "Location" in response.headers) == (404, False)

@@ -1,4 +1,4 @@
-"""Workers killed while they do a large job, and PostgreSQL stopped meanwhile: every row once, every count exact."""
+"""Workers killed during a large job, and PostgreSQL stopped: every row once, every count exact."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ WORKERS = {"sqlite": 1, "postgresql": 3}
 
 
 def make_rows(count: int) -> list[dict[str, Any]]:
-    """Rows of which each hundredth is not valid, and each next one is there already."""
-    found = []
+    """Make rows: each hundredth is invalid, and each next one exists already."""
+    rows = []
     for n in range(count):
         email = "nobody" if n % 100 == 50 else f"admin{n - (n % 100 == 51) * 50}@example.com"
-        found.append({"client_name": f"Client {n}", "email": email, "external_id": f"e{n}"})
-    return found
+        rows.append({"client_name": f"Client {n}", "email": email, "external_id": f"e{n}"})
+    return rows
 
 
 @pytest.fixture
@@ -81,20 +81,20 @@ def require_exact(bulk: Bulk, job: Job, count: int) -> None:
     assert (job.state, job.rows) == ("partial", count)
     assert (job.succeeded, job.failed, job.unchanged) == (count - 2 * bad, 2 * bad, 0)
     results = bulk.results(job)
-    assert [one.row for one in results] == list(range(1, count + 1))
-    assert Counter(one.status for one in results) == {201: count - 2 * bad, 400: bad, 409: bad}
-    made = {one.tenant for one in results if one.state == "succeeded"}
+    assert [result.row for result in results] == list(range(1, count + 1))
+    assert Counter(result.status for result in results) == {201: count - 2 * bad, 400: bad, 409: bad}
+    created = {result.tenant for result in results if result.state == "succeeded"}
     with bulk.mount.storage.engine.connect() as connection:
         tenants, events = bulk.mount.storage.table("tenants").c, bulk.mount.storage.table("events").c
-        told = select(events.tenant_id).where(events.type == "tenant.created")
+        query = select(events.tenant_id).where(events.type == "tenant.created")
         there = [id for (id,) in connection.execute(select(tenants.id))]
-        assert len(there) == len(made)
-        assert set(there) == made
-        assert sorted(id for (id,) in connection.execute(told)) == sorted(filter(None, made))
+        assert len(there) == len(created)
+        assert set(there) == created
+        assert sorted(id for (id,) in connection.execute(query)) == sorted(filter(None, created))
         ended = select(func.count()).where(events.type == "bulk_job.finished")
         assert connection.scalar(ended) == 1
     (counter,) = fetch_rows(bulk.app, "usage", partner_id=bulk.partner.partner)
-    assert (counter["tenants"], counter["reserved"]) == (len(made), 0)
+    assert (counter["tenants"], counter["reserved"]) == (len(created), 0)
 
 
 def test_workers_that_are_killed_do_every_row_once(
@@ -105,24 +105,24 @@ def test_workers_that_are_killed_do_every_row_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     environment(database_url)
-    begun, count = time.monotonic(), ROWS[database]
+    start, count = time.monotonic(), ROWS[database]
     bulk, job = storm(count, WORKERS[database], tmp_path)
     require_exact(bulk, job, count)
     with capsys.disabled():
-        print(f"\n{database}: {count} rows, {KILLS} kills: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+        print(f"\n{database}: {count} rows, {KILLS} kills: {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     try:
-        made = Cluster()
+        new_cluster = Cluster()
     except RuntimeError as error:
         pytest.skip(f"PostgreSQL: not found ({error})")
-    engine = create_engine(made.url)
+    engine = create_engine(new_cluster.url)
     upgrade(engine, "provisioning_")
     engine.dispose()
-    yield made
-    made.stop("immediate")
+    yield new_cluster
+    new_cluster.stop("immediate")
 
 
 def test_rows_take_effect_once_if_postgresql_restarts(

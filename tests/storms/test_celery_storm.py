@@ -33,7 +33,7 @@ LAST = 100
 
 
 class Aftermath(NamedTuple):
-    """What there is when the storm is over."""
+    """The state after the storm."""
 
     tenants: Counter[str]
     steps: Counter[str]
@@ -66,16 +66,16 @@ def storm(
 
 
 def _weather(partner: Caller, engine: Engine, workers: Workers, part: Broker) -> Aftermath:
-    begun, lost, made = time.monotonic(), 0, []
+    start, lost, tenants = time.monotonic(), 0, []
     for number in range(KILLS):
-        made += [partner.create()["tenant"] for _ in range(TENANTS // KILLS)]
+        tenants += [partner.create()["tenant"] for _ in range(TENANTS // KILLS)]
         if number == KILLS // 2:
             lost = brokers.discard_messages(part)
         _kill(engine, workers, number % 2 == 0)
     killed = time.monotonic()
     assert wait_for(lambda: _count(engine, "tenants WHERE status = 'active'") == TENANTS, LAST), workers.output()
-    aftermath = _aftermath(engine, made, lost)
-    _report(part, aftermath, killed - begun, time.monotonic() - killed)
+    aftermath = _aftermath(engine, tenants, lost)
+    _report(part, aftermath, killed - start, time.monotonic() - killed)
     return aftermath
 
 
@@ -93,9 +93,9 @@ def _kill(engine: Engine, workers: Workers, whole: bool) -> None:
 
 def _latest(engine: Engine) -> tuple[int, int, int]:
     """The latest execution of a step: its number, and where it ran."""
-    found = select(runs.c.id, runs.c.process, runs.c.parent)
+    query = select(runs.c.id, runs.c.process, runs.c.parent)
     with engine.connect() as connection:
-        row = connection.execute(found.order_by(runs.c.id.desc()).limit(1)).fetchone()
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).fetchone()
     return tuple(row) if row else (0, 0, 0)
 
 
@@ -104,7 +104,7 @@ def _count(engine: Engine, what: str) -> int:
         return int(connection.scalar(text(f"SELECT count(*) FROM provisioning_{what}")) or 0)
 
 
-def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
+def _aftermath(engine: Engine, tenants: list[str], lost: int) -> Aftermath:
     with engine.connect() as connection:
 
         def column(sql: str) -> list[str]:
@@ -113,7 +113,7 @@ def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
         return Aftermath(
             tenants=Counter(column("SELECT status FROM provisioning_tenants")),
             steps=Counter(column("SELECT state FROM provisioning_steps")),
-            expected={f"{tenant}:provisioning:{step}:1" for tenant in made for step in STEPS},
+            expected={f"{tenant}:provisioning:{step}:1" for tenant in tenants for step in STEPS},
             effects=column("SELECT key FROM effects"),
             executions=Counter(column("SELECT key FROM executions")),
             provisioned=Counter(column("SELECT tenant_id FROM provisioning_events WHERE type = 'tenant.provisioned'")),
@@ -121,12 +121,12 @@ def _aftermath(engine: Engine, made: list[str], lost: int) -> Aftermath:
         )
 
 
-def _report(part: Broker, found: Aftermath, storm: float, calm: float) -> None:
-    """Figures for whoever runs the storm with ``-s``."""
-    ran = found.executions.total()
+def _report(part: Broker, aftermath: Aftermath, storm: float, calm: float) -> None:
+    """Print figures for runs of the storm with ``-s``."""
+    ran = aftermath.executions.total()
     print(
-        f"\n{part.kind}: {found.tenants.total()} tenants, {len(found.effects)} effects, {ran} executions "
-        f"({ran - len(found.effects)} again), {KILLS} kills, {found.lost} messages lost; "
+        f"\n{part.kind}: {aftermath.tenants.total()} tenants, {len(aftermath.effects)} effects, {ran} executions "
+        f"({ran - len(aftermath.effects)} again), {KILLS} kills, {aftermath.lost} messages lost; "
         f"{storm:.1f} s of storm, all done {calm:.1f} s after it"
     )
 

@@ -1,4 +1,4 @@
-"""When the database fails: what is refused, what is tried again, and what never happens, a lost or a doubled write."""
+"""Database failures: refused requests, retried requests, and never a lost or a doubled write."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ from tests.support.storms.wire import Wire
 
 
 @pytest.fixture(scope="module")
-def noting(app: Flask) -> Storage:
+def notes_storage(app: Flask) -> Storage:
     """The storage of the shared app, and in its database a table of the host."""
     return create_notes_table(app)
 
 
 @pytest.fixture
-def storage(noting: Storage) -> Storage:
+def storage(notes_storage: Storage) -> Storage:
     """The same; the table is empty."""
-    return empty_notes(noting)
+    return empty_notes(notes_storage)
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +82,14 @@ def make_file_app(file: Path) -> Iterator[Callable[..., Flask]]:
 @pytest.fixture
 def wire(empty_postgresql_database: str) -> Iterator[Wire]:
     """A wire that can be cut, to a PostgreSQL schema of this test's own."""
-    made = Wire(make_url(empty_postgresql_database))
-    yield made
-    made.close()
+    new_wire = Wire(make_url(empty_postgresql_database))
+    yield new_wire
+    new_wire.close()
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where a SQLite database is to be."""
+    """The path of a new SQLite database."""
     return tmp_path / "provisioning.sqlite3"
 
 
@@ -164,19 +164,19 @@ def test_a_server_that_vanishes_is_given_up_in_seconds(make_pg_app: Callable[...
     "state",
     ["53100", "53200", "25006", "25P03", "57014", "57P01", "58030", "40003", "55P03", "40001", "42501", "XX000"],
 )
-def test_a_failure_of_the_database_is_no_failure_of_ours(failing: Flask, state: str) -> None:
+def test_database_failures_return_503(failing_app: Flask, state: str) -> None:
     """Disk full, memory full, read-only, ended, canceled, shut down, I/O, outcome unknown, locked, serialization,
     without a privilege, internal."""
     for headers in ({}, {"Idempotency-Key": "k"}):
         detail = {"25006": {"detail": READ_ONLY}, "42501": {"detail": "The database is not ready."}}.get(state, {})
         assert_storage_unavailable(
-            Caller(failing)("POST", "/tenants", json={**TENANT, "industry": state}, headers=headers), **detail
+            Caller(failing_app)("POST", "/tenants", json={**TENANT, "industry": state}, headers=headers), **detail
         )
-    assert (rows(failing, "tenants"), rows(failing, "events"), rows(failing, "idempotency")) == (0, 0, 0)
+    assert (rows(failing_app, "tenants"), rows(failing_app, "events"), rows(failing_app, "idempotency")) == (0, 0, 0)
 
 
 @pytest.fixture(scope="module")
-def failing(postgresql_url: str) -> Iterator[Flask]:
+def failing_app(postgresql_url: str) -> Iterator[Flask]:
     """An app whose database refuses each new tenant with the SQLSTATE that stands in its industry."""
     schema = postgresql.create_schema(make_url(postgresql_url))
     with open_apps(schema.render_as_string(hide_password=False)) as make, observe_database(schema) as ask:
@@ -211,12 +211,12 @@ def test_a_full_disk_refuses_writes_and_leaves_nothing(make_file_app: Callable[.
     with get_engine(app).connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
     big = {"metadata": {f"key-{n}": "x" * 500 for n in range(50)}}
-    answers = [
+    responses = [
         partner("POST", "/tenants", json={**TENANT, **big}, headers=headers)
         for headers in ({}, {"Idempotency-Key": "k"})
     ]
-    for answer in answers:
-        assert_storage_unavailable(answer)
+    for response in responses:
+        assert_storage_unavailable(response)
     assert (rows(app, "tenants"), rows(app, "events"), rows(app, "idempotency")) == (0, 0, 0)
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_is_no_database_answers_503(file: Path, make_file_app: Calla
     assert_storage_unavailable(partner("POST", "/tenants", json=TENANT))
 
 
-def test_a_file_that_cannot_be_opened_answers_503_until_it_can(file: Path, make_file_app: Callable[..., Flask]) -> None:
+def test_unreadable_database_file_returns_503_until_restored(file: Path, make_file_app: Callable[..., Flask]) -> None:
     make_file_app()
     away = file.rename(file.with_suffix(".away"))
     file.mkdir()
@@ -257,9 +257,7 @@ sys.stdin.read()
 """
 
 
-def test_a_lock_held_by_another_process_answers_503_until_it_is_given_back(
-    file: Path, make_file_app: Callable[..., Flask]
-) -> None:
+def test_lock_of_another_process_returns_503_until_released(file: Path, make_file_app: Callable[..., Flask]) -> None:
     patient = {"connect_args": {"timeout": 0.1}}
     app = make_file_app(PROVISIONING_DATABASE_OPTIONS=patient, PROVISIONING_TRANSACTION_ATTEMPTS=2)
     partner = Caller(app)
@@ -280,10 +278,10 @@ def test_a_locked_file_is_waited_for_no_longer_than_patience_lasts(
     impatient = Storage(get_engine(app), create_notes_table(app).metadata, attempts=50, patience=0.2)
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(StorageUnavailable):
         impatient.transaction(note)
-    assert time.monotonic() - begun < 10, "each of 50 attempts waits for 0.3 seconds"
+    assert time.monotonic() - start < 10, "each of 50 attempts waits for 0.3 seconds"
     holder.close()
 
 
@@ -373,7 +371,7 @@ def test_a_deadlock_costs_neither_writer_its_write(pg: Storage) -> None:
         pg.transaction(partial(note, number=number))
     barrier, tries = threading.Barrier(2), []
 
-    def work_of(first: int, second: int) -> Callable[[Session], None]:
+    def make_work(first: int, second: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(first)
             run(session, f"UPDATE host_notes SET text = text || '{first}' WHERE id = {first}")
@@ -383,9 +381,9 @@ def test_a_deadlock_costs_neither_writer_its_write(pg: Storage) -> None:
 
         return work
 
-    run_concurrently(2, lambda number: pg.transaction(work_of(1, 2) if number else work_of(2, 1)))
+    run_concurrently(2, lambda number: pg.transaction(make_work(1, 2) if number else make_work(2, 1)))
     assert len(tries) == 3
-    assert {"".join(sorted(found)) for _, found in read_notes(pg)} == {"12enw"}
+    assert {"".join(sorted(note)) for _, note in read_notes(pg)} == {"12enw"}
 
 
 def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
@@ -393,7 +391,7 @@ def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
     serializable = Storage(strict, pg.metadata)
     barrier, tries = threading.Barrier(2), []
 
-    def work_of(number: int) -> Callable[[Session], None]:
+    def make_work(number: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(number)
             there = run(session, "SELECT count(*) FROM host_notes").fetchone()[0]
@@ -403,9 +401,9 @@ def test_a_serialization_failure_at_commit_is_tried_again(pg: Storage) -> None:
 
         return work
 
-    run_concurrently(2, lambda number: serializable.transaction(work_of(number)))
+    run_concurrently(2, lambda number: serializable.transaction(make_work(number)))
     strict.dispose()
-    assert sorted(found for _, found in read_notes(pg)) == ["after 0", "after 1"]
+    assert sorted(note for _, note in read_notes(pg)) == ["after 0", "after 1"]
     assert len(tries) > 2
 
 
@@ -414,12 +412,12 @@ def test_a_patch_that_loses_a_race_for_an_email_answers_409(make_pg_app: Callabl
     app = make_pg_app()
     partner = Caller(app)
     loser, winner = partner.create()["tenant"], partner.create()["tenant"]
-    answers: list[TestResponse] = []
+    responses: list[TestResponse] = []
     taking = text("UPDATE provisioning_tenants SET email = :e, email_key = :e WHERE id = :id")
     body = {"email": "wanted@example.com"}
     with get_engine(app).execution_options(isolation_level="READ COMMITTED").connect() as other:
         other.execute(taking, {"e": body["email"], "id": winner})
-        thread = threading.Thread(target=lambda: answers.append(partner("PATCH", f"/tenants/{loser}", json=body)))
+        thread = threading.Thread(target=lambda: responses.append(partner("PATCH", f"/tenants/{loser}", json=body)))
         thread.start()
         with observe_database(get_engine(app).url) as ask:
             blocked = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = ANY(:pids)"
@@ -427,7 +425,7 @@ def test_a_patch_that_loses_a_race_for_an_email_answers_409(make_pg_app: Callabl
             wait_until(lambda: (waiting := ask(pids)) and ask(blocked, pids=list(waiting)))
         other.commit()
         thread.join(10)
-    check_problem(answers[0], status=409, code="tenant-exists", field="email")
+    check_problem(responses[0], status=409, code="tenant-exists", field="email")
 
 
 # COMMIT
@@ -481,9 +479,9 @@ def test_lost_insert_response_returns_503_and_is_not_retried(make_pg_app: Callab
     wire.lose_answer_to(b"INTO provisioning_tenants")
     assert_storage_unavailable(partner("POST", "/tenants", json=EXAMPLE))
     assert (rows(app, "tenants"), rows(app, "events")) == (1, 1)
-    found = partner("GET", "/tenants").get_json()["items"][0]["tenant"]
+    tenant = partner("GET", "/tenants").get_json()["items"][0]["tenant"]
     again = partner("POST", "/tenants", json=EXAMPLE)
-    check_problem(again, status=409, code="tenant-exists", field="email", conflicting_tenant=found)
+    check_problem(again, status=409, code="tenant-exists", field="email", conflicting_tenant=tenant)
 
 
 # Units that lose their transaction, or their thread
@@ -503,7 +501,7 @@ def test_a_unit_that_swallows_a_failed_statement_is_no_success(pg: Storage) -> N
     assert read_notes(pg) == []
 
 
-def test_a_unit_may_swallow_what_fails_behind_a_savepoint(storage: Storage) -> None:
+def test_unit_can_suppress_an_error_inside_a_savepoint(storage: Storage) -> None:
     def work(session: Session) -> None:
         note(session, 1)
         with contextlib.suppress(UniqueViolation, sqlite3.IntegrityError), session.savepoint():
@@ -545,7 +543,7 @@ def test_a_unit_within_a_unit_is_refused_at_once(storage: Storage, inner: str) -
 
 
 class Interruption(BaseException):
-    """What a worker's timeout or a killed greenlet raises, in the middle of anything."""
+    """An exception like that of a worker's timeout or a killed greenlet, raised at any point."""
 
 
 @pytest.fixture
@@ -561,14 +559,14 @@ def interruption() -> Iterator[Callable[[float], None]]:
     def interrupt(*_: object) -> None:
         raise Interruption
 
-    def ignored(what: sys.UnraisableHookArgs) -> None:
+    def handle_unraisable(what: sys.UnraisableHookArgs) -> None:
         if what.exc_type is Interruption:
             raise_after(0.01)
         else:
             hook(what)
 
     before, hook = signal.signal(signal.SIGALRM, interrupt), sys.unraisablehook
-    sys.unraisablehook = ignored
+    sys.unraisablehook = handle_unraisable
     yield raise_after
     raise_after(0)
     sys.unraisablehook = hook
@@ -641,6 +639,6 @@ def test_a_forked_worker_has_a_connection_of_its_own(empty_postgresql_database: 
 
 def test_operational_error_of_another_library_is_a_bug() -> None:
     class OperationalError(Exception):
-        """As a queue's client raises it in a host's hook."""
+        """An error that a queue's client raises in a host's hook."""
 
     assert classify_failure(OperationalError("the broker is away")) is FailureKind.BUG

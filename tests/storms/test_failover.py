@@ -30,11 +30,11 @@ THREADS = 4
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     try:
-        made = Cluster()
+        new_cluster = Cluster()
     except RuntimeError as error:
         pytest.skip(f"PostgreSQL: not found ({error})")
-    yield made
-    made.stop("immediate")
+    yield new_cluster
+    new_cluster.stop("immediate")
 
 
 @pytest.fixture(params=["ours", "the host's"])
@@ -69,19 +69,19 @@ def create(partner: Caller) -> int:
 
 def create_concurrently(partner: Caller) -> Counter[int]:
     """The statuses of creates by several threads, each with a connection of its own."""
-    found: Counter[int] = Counter()
+    statuses: Counter[int] = Counter()
     barrier = threading.Barrier(THREADS)
 
     def run_one() -> None:
         barrier.wait(30)
-        found[create(Caller(partner.app, partner.partner))] += 1
+        statuses[create(Caller(partner.app, partner.partner))] += 1
 
     threads = [threading.Thread(target=run_one) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return statuses
 
 
 def health(partner: Caller) -> tuple[str, str]:

@@ -51,25 +51,25 @@ SERVERS = {"gunicorn": gunicorn, "uwsgi": uwsgi}
 
 @pytest.fixture(params=SERVERS)
 def address(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[Address]:
-    """Where four processes serve the host that one has loaded."""
+    """The address of a host that four processes serve and one has loaded."""
     if request.param == "gunicorn" and importlib.util.find_spec("gunicorn") is None:
         pytest.skip("gunicorn is not installed")
-    found = ("127.0.0.1", postgresql.find_free_port())
+    free_address = ("127.0.0.1", postgresql.find_free_port())
     root = Path(__file__).resolve().parents[2]
     config = {"PROVISIONING_AUTO_MIGRATE": True, "PROVISIONING_DATABASE_URL": database_url}
     env = {**environment(**config), "HOST_DATABASE_URL": database_url, "PYTHONPATH": str(root)}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            SERVERS[request.param](found), cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            SERVERS[request.param](free_address), cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
         try:
             end = time.monotonic() + 60
-            while not answers(found):
+            while not answers(free_address):
                 if process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError((tmp_path / "log").read_text()[-3000:])
                 time.sleep(0.05)
-            yield found
+            yield free_address
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
@@ -103,15 +103,15 @@ def call(address: Address, number: int) -> Counter[str]:
     partner, prefix = PARTNERS[number % 2], PREFIXES[number // 2 % 2]
     token, chance = signed_token(partner), random.Random(number)
     outcomes: Counter[str] = Counter()
-    made: list[str] = []
+    tenants: list[str] = []
     for turn in range(CALLS // CLIENTS):
-        if not made or chance.random() < 0.4:
+        if not tenants or chance.random() < 0.4:
             body = {"client_name": partner, "email": f"{partner}-{number}-{turn}@example.com"}
             reply = send_request(address, "POST", f"{prefix}/tenants", token, body)
             right = reply.status == 201 and json.loads(reply.body)["client_name"] == partner
-            made += [json.loads(reply.body)["tenant"]] if right else []
+            tenants += [json.loads(reply.body)["tenant"]] if right else []
         elif chance.random() < 0.5:
-            tenant = chance.choice(made)
+            tenant = chance.choice(tenants)
             reply = send_request(address, "GET", f"{prefix}/tenants/{tenant}", token)
             right = reply.status == 200 and json.loads(reply.body)["tenant"] == tenant
         else:

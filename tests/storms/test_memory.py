@@ -1,4 +1,4 @@
-"""What one partner sends or asks for makes no process grow by more than 64 MiB over what it takes while idle."""
+"""Requests and uploads of one partner make no process grow by more than 64 MiB over its idle memory."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Client:
 
 @pytest.fixture
 def processes(database_url: str) -> Iterator[Processes]:
-    with run_processes(database_url) as found:
-        yield found
+    with run_processes(database_url) as workers:
+        yield workers
 
 
 @pytest.fixture
@@ -127,11 +127,11 @@ def test_no_bulk_job_makes_a_process_large(client: Client, processes: Processes)
 def test_no_list_makes_a_process_large(client: Client, processes: Processes) -> None:
     status, job = client.job(lines(tenant(n, metadata=metadata(n)) for n in range(300)))
     assert (status, job["state"]) == (202, "succeeded")
-    found = json.loads(client("GET", "/tenants?limit=1")[1])["items"][0]["tenant"]
+    tenant_id = json.loads(client("GET", "/tenants?limit=1")[1])["items"][0]["tenant"]
     for n in range(100):
         body = json.dumps({"metadata": {f"{n % 50:02}{WIDE * 38}": WIDE * 400 + str(n)}}).encode()
-        assert client("PATCH", f"/tenants/{found}", body)[0] == 200
+        assert client("PATCH", f"/tenants/{tenant_id}", body)[0] == 200
     require_small(processes, "made")
-    for path in ("/tenants?limit=1000", "/events?limit=1000", f"/events?limit=1000&tenant={found}"):
+    for path in ("/tenants?limit=1000", "/events?limit=1000", f"/events?limit=1000&tenant={tenant_id}"):
         assert client("GET", path)[0] == 200
         require_small(processes, path)

@@ -53,7 +53,7 @@ def mount() -> Iterator[Mount]:
     """Mounts the API of a host, on an engine of its own or on the host's."""
     apps: list[Flask] = []
 
-    def on(db: Any, **config: Any) -> Caller:
+    def mount_on(db: Any, **config: Any) -> Caller:
         app = Flask("host")
         app.config.update(make_config(**config))
         provisioning = TenantProvisioning()
@@ -69,7 +69,7 @@ def mount() -> Iterator[Mount]:
         apps.append(app)
         return Caller(app)
 
-    yield on
+    yield mount_on
     for app in apps:
         get_engine(app).dispose()
 
@@ -79,7 +79,7 @@ def format_url(url: URL) -> str:
 
 
 def crowd(app: Flask) -> Counter[int]:
-    """The statuses of mixed calls by several partners at once, after each has seen nobody's tenants but its own."""
+    """Return the statuses of mixed concurrent calls by several partners; each sees only its own tenants."""
 
     def call(number: int) -> Counter[int]:
         partner, seen = Caller(app, f"partner-{number % 4}"), Counter[int]()
@@ -90,7 +90,7 @@ def crowd(app: Flask) -> Counter[int]:
             listed = partner("GET", "/tenants?limit=50")
             assert {item["client_name"] for item in listed.get_json()["items"]} == {partner.partner}
             changed = partner("PATCH", at, json={"industry": "Arts"})
-            seen.update(answer.status_code for answer in (response, listed, changed, partner("DELETE", at)))
+            seen.update(response.status_code for response in (response, listed, changed, partner("DELETE", at)))
         return seen
 
     outcomes = run_concurrently(CLIENTS, call)
@@ -133,19 +133,19 @@ def test_undeclared_pooler_is_reported_by_log_and_doctor(
     assert "PROVISIONING_STATEMENT_TIMEOUT_SECONDS has no effect, since a pooler refuses it" in caplog.text
     partner.create()
     assert caplog.text.count(ADVICE) == 1
-    told = run_command(partner.app, "doctor").out
-    assert re.search(r"^warn  pooler +a pooler is used, and PROVISIONING_DATABASE_POOLER is not set / ", told, re.M)
+    output = run_command(partner.app, "doctor").out
+    assert re.search(r"^warn  pooler +a pooler is used, and PROVISIONING_DATABASE_POOLER is not set / ", output, re.M)
 
 
 def test_a_named_pooler_is_asked_whether_statements_end(mount: Mount, pooled: URL, database: URL) -> None:
-    told = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
-    assert re.search(r"^warn  pooler +transaction: statements have no timeout / ALTER ROLE", told, re.M)
+    output = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
+    assert re.search(r"^warn  pooler +transaction: statements have no timeout / ALTER ROLE", output, re.M)
     with observe_database(database) as ask:
         ask(f'ALTER DATABASE "{database.database}" SET statement_timeout = 10000')
         ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
             "AND pid <> pg_backend_pid()")  # fmt: skip
-    told = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
-    assert re.search(r"^ok    pooler +transaction$", told, re.M)
+    output = run_command(mount(format_url(pooled), PROVISIONING_DATABASE_POOLER="transaction").app, "doctor").out
+    assert re.search(r"^ok    pooler +transaction$", output, re.M)
 
 
 def test_options_of_the_hosts_own_that_a_pooler_refuses_are_named_at_start(mount: Mount, pooled: URL) -> None:

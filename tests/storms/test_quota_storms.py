@@ -23,16 +23,16 @@ PROCESSES, LIMIT, THREADS, PATIENCE = 3, 10, 100, 120
 
 @pytest.fixture
 def addresses(database_url: str, tmp_path: Path) -> Iterator[list[Address]]:
-    """Three servers of one database, each of which works on bulk jobs too."""
+    """Three servers of one database, each with a worker for bulk jobs."""
     with contextlib.ExitStack() as stack:
-        found = []
+        opened = []
         for number in range(PROCESSES):
             address = ("127.0.0.1", postgresql.find_free_port())
             server = Server(address, database_url, tmp_path / f"log-{number}", threads=8)
             server.start()
             stack.callback(server.kill)
-            found.append(address)
-        yield found
+            opened.append(address)
+        yield opened
 
 
 def make_tenant(number: int) -> dict[str, Any]:
@@ -43,14 +43,14 @@ def wait_for_job(address: Address, token: str, job: str) -> dict[str, Any]:
     """The job, once it has ended."""
     until = time.monotonic() + PATIENCE
     while True:
-        found: dict[str, Any] = send_request(address, "GET", f"{PREFIX}/bulk-jobs/{job}", token).json()
-        if found["finished_at"]:
-            return found
-        assert time.monotonic() < until, found
+        document: dict[str, Any] = send_request(address, "GET", f"{PREFIX}/bulk-jobs/{job}", token).json()
+        if document["finished_at"]:
+            return document
+        assert time.monotonic() < until, document
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("begins", ["before", "meanwhile"])
+@pytest.mark.parametrize("begins", ["before", "during"])
 def test_a_limit_is_exact_in_three_processes(addresses: list[Address], begins: str) -> None:
     admin, token = signed_token("us", "provisioning-admin"), signed_token("acme")
 
@@ -60,7 +60,7 @@ def test_a_limit_is_exact_in_three_processes(addresses: list[Address], begins: s
 
     def send(number: int) -> Reply:
         address = addresses[number % PROCESSES]
-        if number == 50 and begins == "meanwhile":
+        if number == 50 and begins == "during":
             limit(LIMIT)
         if number % 5:
             return send_request(address, "POST", f"{PREFIX}/tenants", token, make_tenant(number))
@@ -71,15 +71,15 @@ def test_a_limit_is_exact_in_three_processes(addresses: list[Address], begins: s
     replies = run_concurrently(THREADS, send)
     statuses = Counter(reply.status for reply in replies)
     jobs = [wait_for_job(addresses[0], token, reply.json()["job"]) for reply in replies if reply.status == 202]
-    made = statuses[201] + sum(job["succeeded"] for job in jobs)
+    count = statuses[201] + sum(job["succeeded"] for job in jobs)
     assert statuses[202] == len(jobs) == THREADS // 5
     assert statuses[201] + statuses[403] == THREADS - len(jobs)
     listed = send_request(addresses[0], "GET", f"{PREFIX}/tenants", token).json()["items"]
-    assert len(listed) == made
-    assert made == LIMIT if begins == "before" else LIMIT <= made <= LIMIT + 5
+    assert len(listed) == count
+    assert count == LIMIT if begins == "before" else LIMIT <= count <= LIMIT + 5
     reply = send_request(addresses[1], "POST", f"{PREFIX}/tenants", token, make_tenant(0))
     assert (reply.status, reply.json()["code"], reply.json()["limit"]) == (403, "quota-exceeded", LIMIT)
-    for tenant in listed[: made - LIMIT + 1]:
+    for tenant in listed[: count - LIMIT + 1]:
         assert send_request(addresses[2], "DELETE", f"{PREFIX}/tenants/{tenant['tenant']}", token).status == 200
     assert send_request(addresses[1], "POST", f"{PREFIX}/tenants", token, make_tenant(-1)).status == 201
     assert send_request(addresses[0], "POST", f"{PREFIX}/tenants", token, make_tenant(-2)).status == 403

@@ -17,14 +17,14 @@ TENANTS = f"{PREFIX}/tenants"
 
 
 def rows(app: Flask, table: str, partner: str, **equal: str) -> int:
-    """How many rows of this partner a table holds."""
+    """Return the rows of this partner in a table."""
     where = "".join(f" AND {name} = :{name}" for name in equal)
     with get_engine(app).connect() as connection:
-        found = text(f"SELECT count(*) FROM provisioning_{table} WHERE partner_id = :partner{where}")
-        return int(connection.execute(found, {"partner": partner, **equal}).scalar_one())
+        query = text(f"SELECT count(*) FROM provisioning_{table} WHERE partner_id = :partner{where}")
+        return int(connection.execute(query, {"partner": partner, **equal}).scalar_one())
 
 
-def test_of_50_creates_with_one_email_one_wins(app: Flask, partner: Caller) -> None:
+def test_concurrent_creates_with_one_email_have_one_winner(app: Flask, partner: Caller) -> None:
     body = {"client_name": "Example Corp", "email": "admin@example.com"}
     with serve(app) as address:
         replies: list[Reply] = run_concurrently(
@@ -40,7 +40,7 @@ def test_of_50_creates_with_one_email_one_wins(app: Flask, partner: Caller) -> N
     assert rows(app, "events", partner.partner) == 1
 
 
-def test_of_50_creates_with_one_external_id_one_wins(app: Flask, partner: Caller) -> None:
+def test_concurrent_creates_with_one_external_id_have_one_winner(app: Flask, partner: Caller) -> None:
     def body(number: int) -> dict[str, str]:
         return {"client_name": "Example Corp", "email": f"u{number}@example.com", "external_id": "crm-1"}
 
@@ -53,7 +53,7 @@ def test_of_50_creates_with_one_external_id_one_wins(app: Flask, partner: Caller
     assert rows(app, "tenants", partner.partner) == rows(app, "events", partner.partner) == 1
 
 
-def test_of_20_patches_with_one_etag_one_wins(app: Flask, partner: Caller) -> None:
+def test_concurrent_patches_with_one_etag_have_one_winner(app: Flask, partner: Caller) -> None:
     tenant = partner.create()
     path = f"{TENANTS}/{tenant['tenant']}"
 
@@ -66,7 +66,7 @@ def test_of_20_patches_with_one_etag_one_wins(app: Flask, partner: Caller) -> No
     assert rows(app, "events", partner.partner, type="tenant.updated") == 1
 
 
-def test_of_20_patches_without_an_etag_none_is_lost(app: Flask, partner: Caller) -> None:
+def test_concurrent_patches_without_an_etag_all_apply(app: Flask, partner: Caller) -> None:
     tenant = partner.create()
     path = f"{TENANTS}/{tenant['tenant']}"
     with serve(app) as address:
@@ -82,14 +82,14 @@ def test_of_20_patches_without_an_etag_none_is_lost(app: Flask, partner: Caller)
     ("POST", "/suspend", {200: 1, 412: 9}), ("PUT", "", {200: 1, 412: 9}), ("DELETE", "", {200: 1, 412: 9}),
     ("DELETE", "?purge=true", {204: 1, 404: 9}),
 ], ids=["suspend", "replace", "delete", "purge"])  # fmt: skip
-def test_of_10_writes_with_one_etag_one_wins(
+def test_concurrent_writes_with_one_etag_have_one_winner(
     app: Flask, partner: Caller, method: str, suffix: str, statuses: dict[int, int]
 ) -> None:
-    made, admin = partner.create(), partner.with_roles("provisioning-admin")
-    path = f"{TENANTS}/{made['tenant']}{suffix}"
+    tenant, admin = partner.create(), partner.with_roles("provisioning-admin")
+    path = f"{TENANTS}/{tenant['tenant']}{suffix}"
 
     def write(number: int) -> Reply:
-        body = {"client_name": f"Number {number}", "email": made["email"]} if method == "PUT" else None
+        body = {"client_name": f"Number {number}", "email": tenant["email"]} if method == "PUT" else None
         return send_request(address, method, path, admin.token, body, **{"If-Match": '"1"'})
 
     with serve(app) as address:
@@ -171,7 +171,7 @@ def test_a_deleted_tenant_makes_room_under_the_limit(make_app: Callable[..., Fla
     assert partner("POST", "/tenants", json={"client_name": "D", "email": "d@example.com"}).status_code == 403
 
 
-def test_a_limit_that_comes_later_counts_what_is_there(make_app: Callable[..., Flask]) -> None:
+def test_later_limit_counts_existing_tenants(make_app: Callable[..., Flask]) -> None:
     before = Caller(make_app())
     for _ in range(3):
         before.create()

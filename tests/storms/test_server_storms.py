@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 8
 
 
 class Aftermath(NamedTuple):
-    """What clients were told, the books as the storm left them, and what came of repeating requests then."""
+    """The responses to clients, the books as the storm left them, and the outcome of repeated requests."""
 
     answers: list[Answer]
     books: StormResult
@@ -94,36 +94,35 @@ def _weather(server: Server, url: str, outages: Callable[[Storm], list[tuple[flo
         server.kill()
 
 
-def _aftermath(client: Client, url: str, answers: list[Answer], outages: list[tuple[float, float]]) -> Aftermath:
+def _aftermath(client: Client, url: str, responses: list[Answer], outages: list[tuple[float, float]]) -> Aftermath:
     books = read_result(client, url)
-    print(_report(answers, outages))
-    kept = [answer for answer in answers if _is_created(answer)]
-    replays = [(answer, client.send(answer.order)) for answer in random.sample(kept, min(REPLAYS, len(kept)))]
-    settled = [repeat_until_answered(client, order) for order in list_unanswered(answers)]
-    print(
-        f"{len(settled)} repeated afterwards, {sum(answer.replayed for answer in settled)} of them were there already"
-    )
-    return Aftermath(answers, books, replays, settled, read_result(client, url), outages)
+    print(_report(responses, outages))
+    kept = [response for response in responses if _is_created(response)]
+    replays = [(response, client.send(response.order)) for response in random.sample(kept, min(REPLAYS, len(kept)))]
+    settled = [repeat_until_answered(client, order) for order in list_unanswered(responses)]
+    replayed = sum(response.replayed for response in settled)
+    print(f"{len(settled)} repeated afterwards, {replayed} of them were there already")
+    return Aftermath(responses, books, replays, settled, read_result(client, url), outages)
 
 
-def _report(answers: list[Answer], outages: list[tuple[float, float]]) -> str:
-    """Figures for whoever runs the storms with ``-s``."""
-    statuses = dict(Counter(answer.status for answer in answers))
-    gaps = [_gap(answers, returned) for _, returned in outages]
-    lasted = f"{answers[-1].at - answers[0].at:.1f} s"
-    slowest = max(answer.seconds for answer in answers)
+def _report(responses: list[Answer], outages: list[tuple[float, float]]) -> str:
+    """Print figures for runs of the storms with ``-s``."""
+    statuses = dict(Counter(response.status for response in responses))
+    gaps = [_gap(responses, returned) for _, returned in outages]
+    lasted = f"{responses[-1].at - responses[0].at:.1f} s"
+    slowest = max(response.seconds for response in responses)
     return (
-        f"\n{len(answers)} requests in {lasted}: {statuses}; {len(list_unanswered(answers))} unanswered; "
+        f"\n{len(responses)} requests in {lasted}: {statuses}; {len(list_unanswered(responses))} unanswered; "
         f"slowest {slowest:.2f} s; {len(outages)} outages, last client served {max(gaps):.2f} s after the worst"
     )
 
 
-def _gap(answers: list[Answer], returned: float) -> float:
-    """How long after a return the last client was served again, in seconds."""
+def _gap(responses: list[Answer], returned: float) -> float:
+    """Return the seconds between a return and the last client's first response."""
     first: dict[int, float] = {
-        answer.client: answer.at - returned
-        for answer in reversed(answers)
-        if _is_created(answer) and answer.at > returned
+        response.client: response.at - returned
+        for response in reversed(responses)
+        if _is_created(response) and response.at > returned
     }
     assert len(first) == CLIENTS
     return max(first.values())
@@ -145,7 +144,7 @@ def _stop(cluster: Cluster, mode: str, storm: Storm) -> tuple[float, float]:
         storm.wait_for_each(_is_created)
     stopped = monotonic()
     cluster.stop(mode)
-    storm.wait_for_each(lambda answer: answer.status == 503)
+    storm.wait_for_each(lambda response: response.status == 503)
     cluster.start()
     returned = monotonic()
     storm.wait_for_each(_is_created)
@@ -174,27 +173,31 @@ def test_a_repeated_request_is_answered_with_the_first_ones_tenant(killed: After
 
 def test_lost_response_leaves_one_tenant(killed: Aftermath) -> None:
     assert killed.settled
-    assert {answer.status for answer in killed.settled} == {201}
+    assert {response.status for response in killed.settled} == {201}
     _assert_each_order_has_one_tenant(killed)
 
 
 def test_immediate_repeats_return_the_same_response(killed: Aftermath) -> None:
-    assert all(document == found[0] for found in list_confirmed_tenants(killed.answers).values() for document in found)
+    assert all(
+        document == documents[0]
+        for documents in list_confirmed_tenants(killed.answers).values()
+        for document in documents
+    )
 
 
 def test_a_killed_server_gave_no_other_answer(killed: Aftermath) -> None:
-    assert {answer.status for answer in killed.answers} == {0, 201}
+    assert {response.status for response in killed.answers} == {0, 201}
 
 
 def test_while_postgresql_is_away_requests_are_refused_in_the_contracts_words(stopped: Aftermath) -> None:
-    refusals = [answer for answer in stopped.answers if not _is_created(answer)]
-    assert {answer.status for answer in refusals} == {503}
-    assert {answer.document["code"] for answer in refusals} == {"storage-unavailable"}
-    assert {answer.headers["Retry-After"] for answer in refusals} == {"2"}
+    refusals = [response for response in stopped.answers if not _is_created(response)]
+    assert {response.status for response in refusals} == {503}
+    assert {response.document["code"] for response in refusals} == {"storage-unavailable"}
+    assert {response.headers["Retry-After"] for response in refusals} == {"2"}
 
 
 def test_no_request_hangs_while_postgresql_goes_and_comes(stopped: Aftermath) -> None:
-    assert max(answer.seconds for answer in stopped.answers) < PATIENCE_SECONDS
+    assert max(response.seconds for response in stopped.answers) < PATIENCE_SECONDS
 
 
 def test_every_client_is_served_within_5_seconds_of_postgresqls_return(stopped: Aftermath) -> None:
@@ -203,7 +206,7 @@ def test_every_client_is_served_within_5_seconds_of_postgresqls_return(stopped: 
 
 def test_the_pool_holds_no_dead_connection_after_postgresqls_return(stopped: Aftermath) -> None:
     last = stopped.outages[-1][1] + RECOVERY_SECONDS
-    late = [answer.status for answer in stopped.answers if answer.at > last]
+    late = [response.status for response in stopped.answers if response.at > last]
     assert set(late) <= {201}
 
 
@@ -218,15 +221,15 @@ def test_a_stop_leaves_nothing_half_written(stopped: Aftermath) -> None:
 
 
 def test_requests_refused_with_503_can_be_repeated(stopped: Aftermath) -> None:
-    assert {answer.status for answer in stopped.settled} == {201}
+    assert {response.status for response in stopped.settled} == {201}
     _assert_each_order_has_one_tenant(stopped)
 
 
 def _promises(aftermath: Aftermath) -> list[dict[str, Any]]:
-    return [document for found in list_confirmed_tenants(aftermath.answers).values() for document in found]
+    return [document for documents in list_confirmed_tenants(aftermath.answers).values() for document in documents]
 
 
 def _assert_each_order_has_one_tenant(aftermath: Aftermath) -> None:
-    orders = {answer.order.key: answer.order.body["external_id"] for answer in aftermath.answers}
+    orders = {response.order.key: response.order.body["external_id"] for response in aftermath.answers}
     there = Counter(tenant["external_id"] for tenant in aftermath.books_at_last.listed.values())
     assert there == Counter(orders.values())

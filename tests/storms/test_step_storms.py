@@ -29,31 +29,31 @@ def workers(database: str, database_url: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(os.environ, "STORM_URL", database_url)
     stepping_host.prepare(database_url)
     stepping_host.create_app()
-    made = Workers(stepping_host.__name__, WORKERS[database], tmp_path)
-    yield made
-    made.stop()
+    new_workers = Workers(stepping_host.__name__, WORKERS[database], tmp_path)
+    yield new_workers
+    new_workers.stop()
 
 
 def test_each_step_takes_effect_once_if_workers_are_killed(
     workers: Workers, database: str, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = stepping_host.create_app()
-    partner, begun = Caller(app), time.monotonic()
+    partner, start = Caller(app), time.monotonic()
     unfinished = get_storage(app).table("tenants")
 
-    def left() -> int:
+    def count_left() -> int:
         with get_storage(app).engine.connect() as connection:
             wanted = select(func.count()).where(unfinished.c.status != "active")
             return int(connection.execute(wanted).scalar_one())
 
-    made = [partner.create()["tenant"] for _ in range(TENANTS // 2)]
+    tenants = [partner.create()["tenant"] for _ in range(TENANTS // 2)]
     for kill in range(KILLS):
-        made += [partner.create()["tenant"] for _ in range(TENANTS // 2 // KILLS)]
+        tenants += [partner.create()["tenant"] for _ in range(TENANTS // 2 // KILLS)]
         time.sleep(random.uniform(0.2, 1.0) if kill else 3)
         workers.kill_one()
-    while left() and time.monotonic() - begun < PATIENCE:
+    while count_left() and time.monotonic() - start < PATIENCE:
         time.sleep(0.2)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
 
     books = fetch_all_rows(app)
     assert Counter(row["status"] for row in books["tenants"]) == {"active": TENANTS}
@@ -65,10 +65,10 @@ def test_each_step_takes_effect_once_if_workers_are_killed(
         effects = connection.execute(select(stepping_host.effects)).all()
         executions = connection.execute(select(func.count()).select_from(stepping_host.runs)).scalar_one()
     assert sorted(key for key, _ in effects) == sorted(
-        f"{tenant}:provisioning:{step}:1" for tenant in made for step in stepping_host.STEPS
+        f"{tenant}:provisioning:{step}:1" for tenant in tenants for step in stepping_host.STEPS
     )
     with capsys.disabled():
         again = executions - TENANTS * 4
-        said = f"{TENANTS} tenants, {KILLS} kills, {executions} runs ({again} again), {seconds:.0f} s"
-        print(f"\n{database}: {said}", file=sys.stderr)
+        summary = f"{TENANTS} tenants, {KILLS} kills, {executions} runs ({again} again), {seconds:.0f} s"
+        print(f"\n{database}: {summary}", file=sys.stderr)
     get_storage(app).engine.dispose()

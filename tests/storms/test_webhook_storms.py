@@ -74,11 +74,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receivers() -> Iterator[list[Receiver]]:
-    found = [Receiver() for _ in range(ENDPOINTS)]
-    for receiver in found:
+    opened = [Receiver() for _ in range(ENDPOINTS)]
+    for receiver in opened:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    yield found
-    for receiver in found:
+    yield opened
+    for receiver in opened:
         receiver.shutdown()
         receiver.server_close()
 
@@ -95,16 +95,16 @@ def fast(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def workers(fast: Path, database: str, tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(telling_host.__name__, WORKERS[database], tmp_path)
-    yield made
-    made.stop()
+    new_workers = Workers(telling_host.__name__, WORKERS[database], tmp_path)
+    yield new_workers
+    new_workers.stop()
 
 
 def test_every_event_reaches_every_endpoint(
     receivers: list[Receiver], workers: Workers, fast: Path, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = telling_host.create_app()
-    partner, begun = Caller(app), time.monotonic()
+    partner, start = Caller(app), time.monotonic()
     for receiver in receivers:
         assert partner("POST", "/webhooks", json={"url": receiver.url}).status_code == 201
     tenants = []
@@ -115,10 +115,10 @@ def test_every_event_reaches_every_endpoint(
                 assert partner("PATCH", tenant_path(tenant), json={"plan": f"{kill} {change}"}).status_code == 200
         time.sleep(random.uniform(0.2, 1.0))
         workers.kill_one()
-    found = [event for event in read_feed(partner, limit=1000) if event["type"].startswith("tenant.")]
-    wanted, ahead = {event["id"]: event for event in found}, 0
+    events = [event for event in read_feed(partner, limit=1000) if event["type"].startswith("tenant.")]
+    wanted, ahead = {event["id"]: event for event in events}, 0
     assert len(wanted) == TENANTS * (1 + CHANGES)
-    while any(receiver.taken < wanted.keys() for receiver in receivers) and time.monotonic() - begun < PATIENCE:
+    while any(receiver.taken < wanted.keys() for receiver in receivers) and time.monotonic() - start < PATIENCE:
         time.sleep(1.5)
         ahead += 3600
         fast.write_text(str(ahead))
@@ -141,5 +141,5 @@ def test_every_event_reaches_every_endpoint(
     assert {row["state"] for row in fetch_rows(app, "deliveries")} == {"succeeded"}
     requests = sum(len(receiver.begun) for receiver in receivers)
     with capsys.disabled():
-        said = f"{len(wanted)} events, {KILLS} kills: {requests} requests, {time.monotonic() - begun:.0f} s"
-        print(f"\n{database}: {said}", file=sys.stderr)
+        summary = f"{len(wanted)} events, {KILLS} kills: {requests} requests, {time.monotonic() - start:.0f} s"
+        print(f"\n{database}: {summary}", file=sys.stderr)

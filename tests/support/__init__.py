@@ -1,1 +1,1 @@
-"""What the tests share: hosts, callers, servers, brokers, and checks of what the API returns."""
+"""Shared test support: hosts, callers, servers, brokers, and checks of what the API returns."""

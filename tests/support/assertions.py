@@ -1,4 +1,4 @@
-"""What a refused caller is told, to the last member."""
+"""Assertions on refusals, to the last member."""
 
 from __future__ import annotations
 
@@ -43,15 +43,17 @@ def _root(response: TestResponse) -> str:
 
 def assert_invalid_fields(response: TestResponse, *errors: tuple[str, str, str]) -> None:
     """Assert a `validation-error` of exactly these (pointer, code, detail)."""
-    assert_problem(response, 400, "validation-error", _counted(errors, "field"), errors=_entries(errors))
+    assert_problem(response, 400, "validation-error", _describe_count(errors, "field"), errors=_entries(errors))
 
 
 def assert_invalid_parameters(response: TestResponse, *errors: tuple[str, str, str]) -> None:
     """Assert an `invalid-parameter` of exactly these (pointer, code, detail)."""
-    assert_problem(response, 400, "invalid-parameter", _counted(errors, "query parameter"), errors=_entries(errors))
+    assert_problem(
+        response, 400, "invalid-parameter", _describe_count(errors, "query parameter"), errors=_entries(errors)
+    )
 
 
-def _counted(errors: tuple[tuple[str, str, str], ...], what: str) -> str:
+def _describe_count(errors: tuple[tuple[str, str, str], ...], what: str) -> str:
     return f"1 {what} is invalid." if len(errors) == 1 else f"{len(errors)} {what}s are invalid."
 
 

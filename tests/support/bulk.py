@@ -57,15 +57,15 @@ class Bulk:
         return Job(**row)
 
     def act(self, action: Callable[..., Any], job: Job, **more: Any) -> Any:
-        """What one of the owner's actions returns."""
+        """Return the result of one of the owner's actions."""
         work = partial(action, partner=self.partner.partner, job_id=job.id, **more)
         return get_storage(self.app).transaction(work)
 
     def results(self, job: Job) -> list[RowResult]:
-        """What came of its rows."""
+        """Return the results of its rows."""
         chunks = [Chunk(**row) for row in fetch_rows(self.app, "bulk_chunks", job_id=job.id)]
         assert all(chunk.results is not None for chunk in chunks)
-        return [one for chunk in chunks for one in results.decode_results(chunk.first_row, chunk.results or b"")]
+        return [result for chunk in chunks for result in results.decode_results(chunk.first_row, chunk.results or b"")]
 
 
 def _line(row: Any) -> bytes:

@@ -29,7 +29,7 @@ def tenant_path(tenant: dict[str, Any]) -> str:
 
 
 class Caller:
-    """Somebody with a token who calls the API of `app`."""
+    """A caller of the API of `app`, with a token."""
 
     def __init__(self, app: Flask, partner: str | None = None, roles: Any = ("partner-admin",), **claims: Any) -> None:
         self.app = app

@@ -14,7 +14,7 @@ _SEPARATE = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner
 
 
 class CommandResult(NamedTuple):
-    """What a command left behind: its exit status, and what it printed."""
+    """The outcome of a command: its exit status and its output."""
 
     status: int
     out: str
@@ -22,7 +22,7 @@ class CommandResult(NamedTuple):
 
 
 def run_command(app: Flask | Callable[[], Flask], *arguments: str, **options: Any) -> CommandResult:
-    """Run ``flask provisioning`` with these arguments; an exception that nobody expected passes."""
+    """Run ``flask provisioning`` with these arguments; an unexpected exception is raised."""
     create = (lambda: app) if isinstance(app, Flask) else app
     runner: CliRunner = CliRunner(env={"COLUMNS": None}, **_SEPARATE)  # type: ignore[arg-type]
     done = runner.invoke(FlaskGroup(create_app=create), ["provisioning", *arguments], **options)

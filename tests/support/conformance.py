@@ -42,7 +42,7 @@ _COUNTS = re.compile(r"(\d+) tests hold, (\d+) failed, (\d+) left out")
 
 @dataclasses.dataclass(frozen=True)
 class SuiteRun:
-    """What a run of pytest left: its exit status and all that it printed."""
+    """A run of pytest: its exit status and its output."""
 
     status: int
     output: str
@@ -52,7 +52,7 @@ class SuiteRun:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many tests of the suite hold, failed and were left out."""
+        """The numbers of passed, failed and left-out tests of the suite."""
         held, failed, left_out = next(iter(_COUNTS.findall(self.output)), (0, 0, 0))
         return int(held), int(failed), int(left_out)
 
@@ -98,15 +98,15 @@ def list_tests(module: str) -> list[str]:
 
 
 def fetch_host_rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
-    """What a statement finds in the database of the host in `folder`."""
+    """Return the rows of a statement in the database of the host in `folder`."""
     with contextlib.closing(sqlite3.connect(folder / "host.sqlite3")) as connection:
         return connection.execute(statement).fetchall()
 
 
 def _environment(config: Mapping[str, Any]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "PYTEST_"))}
-    given = {"PROVISIONING_DATABASE_URL": "sqlite:///host.sqlite3", **make_config(), **config}
-    set_to = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    config_values = {"PROVISIONING_DATABASE_URL": "sqlite:///host.sqlite3", **make_config(), **config}
+    set_to = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config_values.items()}
     return {**kept, "COLUMNS": "200", **{f"FLASK_{name}": value for name, value in set_to.items()}}
 
 

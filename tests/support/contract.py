@@ -43,14 +43,14 @@ class ContractClient:
     def __call__(
         self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> TestResponse:
-        """What is answered below the mount. Headers are given with _ for -; `token` is a partner-admin's unless given.
+        """Send a request below the mount. Headers are given with _ for -; `token` is a partner-admin's unless given.
 
         An address that the API gave is followed as it is, with :meth:`follow`.
         """
         return self._send(method, self.base + path, body, token, headers)
 
     def follow(self, address: str, **headers: str) -> TestResponse:
-        """What is answered at an address that the API gave: at this very path, wherever it leads."""
+        """Send a request to an address that the API gave: to this very path, wherever it leads."""
         assert address.startswith("/"), address
         return self._send("GET", address, None, None, headers)
 
@@ -82,7 +82,7 @@ def check(function: Check) -> Check:
 
 
 def check_contract(app: Flask, root: str = "") -> dict[str, Outcome]:
-    """Whether the contract fails at each stop, where callers find the app below the path `root`."""
+    """Return whether the contract fails at each stop; callers find the app below the path `root`."""
     return {name: _run_check(ContractClient(app, root), visit) for name, visit in CHECKS.items()}
 
 
@@ -135,11 +135,11 @@ def empty_list(walker: ContractClient) -> None:
 
 @check
 def pages(walker: ContractClient) -> None:
-    made = [walker.new()["tenant"] for _ in range(3)]
+    tenants = [walker.new()["tenant"] for _ in range(3)]
     first = walker("GET", "/tenants?limit=2&sort=created_at")
     assert first.headers["Link"].startswith(f"<{walker.base}/tenants?")
     second = walker.follow(read_next_link(first))
-    assert [one["tenant"] for page in (first, second) for one in page.get_json()["items"]] == made
+    assert [tenant["tenant"] for page in (first, second) for tenant in page.get_json()["items"]] == tenants
 
 
 @check
@@ -166,9 +166,9 @@ def put(walker: ContractClient) -> None:
 
 @check
 def upsert(walker: ContractClient) -> None:
-    answers = [walker("PUT", "/tenants/by-external-id/a%2Fb", EXAMPLE) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 200]
-    assert [answer.get_json()["version"] for answer in answers] == [1, 1]
+    responses = [walker("PUT", "/tenants/by-external-id/a%2Fb", EXAMPLE) for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 200]
+    assert [response.get_json()["version"] for response in responses] == [1, 1]
 
 
 @check
@@ -176,7 +176,7 @@ def suspend_and_reactivate(walker: ContractClient) -> None:
     tenant = walker.new()
     suspended = walker("POST", tenant_path(tenant, "/suspend"), {"reason": "unpaid"})
     again = walker("POST", tenant_path(tenant, "/reactivate"))
-    assert [one.get_json()["status"] for one in (suspended, again)] == ["suspended", "active"]
+    assert [response.get_json()["status"] for response in (suspended, again)] == ["suspended", "active"]
 
 
 @check
@@ -184,15 +184,15 @@ def delete_and_restore(walker: ContractClient) -> None:
     tenant = walker.new()
     deleted = walker("DELETE", tenant_path(tenant))
     restored = walker("POST", tenant_path(tenant, "/restore"))
-    assert [one.get_json()["status"] for one in (deleted, restored)] == ["deleted", "active"]
+    assert [response.get_json()["status"] for response in (deleted, restored)] == ["deleted", "active"]
 
 
 @check
 def purge(walker: ContractClient) -> None:
-    made, admin = walker.new(), walker.token("provisioning-admin")
-    response = walker("DELETE", f"{tenant_path(made)}?purge=true", token=admin)
+    tenant, admin = walker.new(), walker.token("provisioning-admin")
+    response = walker("DELETE", f"{tenant_path(tenant)}?purge=true", token=admin)
     assert (response.status_code, response.data) == (204, b"")
-    check_problem(walker("GET", tenant_path(made)), code="tenant-not-found")
+    check_problem(walker("GET", tenant_path(tenant)), code="tenant-not-found")
 
 
 @check
@@ -328,19 +328,21 @@ def locations_lead_to_the_resource(walker: ContractClient) -> None:
         ("/bulk-jobs", row, "application/x-ndjson", "job"),
         ("/webhooks", endpoint, "application/json", "webhook"),
     ):
-        made = walker("POST", path, body, Content_Type=typed)
-        found = walker.follow(made.headers["Location"])
-        assert (found.status_code, found.get_json()[name]) == (200, made.get_json()[name])
+        created = walker("POST", path, body, Content_Type=typed)
+        resource = walker.follow(created.headers["Location"])
+        assert (resource.status_code, resource.get_json()[name]) == (200, created.get_json()[name])
 
 
 @check
 def next_links_lead_to_the_next_page(walker: ContractClient) -> None:
-    made = [walker.new()["tenant"] for _ in range(2)]
+    tenants = [walker.new()["tenant"] for _ in range(2)]
     feed = walker("GET", "/events?limit=1")
     rest = walker.follow(read_next_link(feed))
-    assert [one["tenant"] for page in (feed, rest) for one in page.get_json()["items"]] == made
+    assert [tenant["tenant"] for page in (feed, rest) for tenant in page.get_json()["items"]] == tenants
     page = walker("GET", "/tenants?limit=1&sort=created_at").get_json()
-    assert walker("GET", f"/tenants?sort=created_at&cursor={page['next']}").get_json()["items"][0]["tenant"] == made[1]
+    assert (
+        walker("GET", f"/tenants?sort=created_at&cursor={page['next']}").get_json()["items"][0]["tenant"] == tenants[1]
+    )
 
 
 @check

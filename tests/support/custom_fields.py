@@ -14,14 +14,14 @@ from tests.support.hosts import make_config
 
 
 class AddressSchema(Schema):
-    """Where somebody is."""
+    """An address."""
 
     city = fields.String(required=True)
     zip = fields.String(validate=Length(max=5))
 
 
 class BillingSchema(Schema):
-    """What a billing system wants to know of a tenant."""
+    """Fields that a billing system needs of a tenant."""
 
     region = fields.String(required=True, validate=OneOf(["eu", "us"]))
     seats = fields.Integer(strict=True, load_default=1, validate=Range(min=1))
@@ -35,7 +35,7 @@ class BillingSchema(Schema):
     extra = fields.Raw()
     first = fields.Integer()
     last = fields.Integer()
-    badge = fields.Function(lambda found: f"{found.get('region')}/{found.get('seats')}")
+    badge = fields.Function(lambda values: f"{values.get('region')}/{values.get('seats')}")
 
     @validates_schema
     def check_order(self, data: dict[str, Any], **_options: Any) -> None:

@@ -11,7 +11,7 @@ from tests.support.commands import run_command
 
 
 def run_doctor(app: Flask | Callable[[], Flask], *arguments: str) -> dict[str, tuple[str, str, str]]:
-    """What each check says: status, detail and advice."""
+    """Return status, detail and advice of each check."""
     if isinstance(app, Flask):
         forget_connections(app)
     result = run_command(app, "doctor", "--json", *arguments)

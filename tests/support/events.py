@@ -9,22 +9,22 @@ from tests.support.callers import Caller
 from tests.support.database.rows import fetch_rows
 
 
-def read_feed_page(caller: Caller, **asked: Any) -> dict[str, Any]:
+def read_feed_page(caller: Caller, **query: Any) -> dict[str, Any]:
     """One page of the feed."""
-    response = caller("GET", "/events", query_string=asked)
+    response = caller("GET", "/events", query_string=query)
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.get_json()
     return document
 
 
-def read_feed(caller: Caller, **asked: Any) -> list[dict[str, Any]]:
+def read_feed(caller: Caller, **query: Any) -> list[dict[str, Any]]:
     """Every event, page after page."""
-    found, page = [], read_feed_page(caller, **asked)
+    events, page = [], read_feed_page(caller, **query)
     while True:
-        found += page["items"]
+        events += page["items"]
         if not page["has_more"]:
-            return found
-        page = read_feed_page(caller, **asked, after=page["next"])
+            return events
+        page = read_feed_page(caller, **query, after=page["next"])
 
 
 def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -41,6 +41,6 @@ def fetch_event_types(partner: Caller, tenant: dict[str, Any]) -> list[str]:
 
 
 def list_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What an event says of a change from one document to another."""
+    """Return the `changes` of an event from one document to another."""
     shown = [name for name in after if before[name] != after[name] and name not in ("version", "updated_at")]
     return {name: {"previous": before[name], "new": after[name]} for name in shown}

@@ -22,7 +22,7 @@ PREFIX = "/api/provisioning"
 
 
 def is_isolated() -> bool:
-    """Whether this run is about the isolated mount."""
+    """Return whether this run tests the isolated mount."""
     return os.environ.get(MOUNT_VARIABLE) == "isolated"
 
 
@@ -32,7 +32,7 @@ def issue_license(**claims: Any) -> str:
 
 
 def make_config(**more: Any) -> dict[str, Any]:
-    """What a licensed host configures."""
+    """Return the configuration of a licensed host."""
     return {
         "SECRET_KEY": "a secret of the host, long enough",
         "JWT_SECRET_KEY": "another secret of the host, 32 bytes and more",
@@ -64,8 +64,8 @@ def signing_context(app: Flask) -> contextlib.AbstractContextManager[Any]:
 
 def get_mount(app: Flask, name: str = "provisioning") -> Mount:
     """One of the app's mounts."""
-    found: Mount = app.extensions["tenant_provisioning"][name]
-    return found
+    mount: Mount = app.extensions["tenant_provisioning"][name]
+    return mount
 
 
 def get_engine(app: Flask, name: str = "provisioning") -> Any:

@@ -42,14 +42,14 @@ class IsolatedHost:
 @pytest.fixture
 def make(database_url: str) -> Iterator[Make]:
     """Makes hosts on one database."""
-    made: list[IsolatedHost] = []
+    hosts: list[IsolatedHost] = []
 
     def build(**config: Any) -> IsolatedHost:
-        made.append(IsolatedHost(database_url, **config))
-        return made[-1]
+        hosts.append(IsolatedHost(database_url, **config))
+        return hosts[-1]
 
     yield build
-    for host in made:
+    for host in hosts:
         for name, mount in host.app.extensions.get("tenant_provisioning", {}).items():
             if "storage" in vars(mount):
                 get_engine(host.app, name).dispose()
@@ -62,6 +62,6 @@ def host(make: Make) -> IsolatedHost:
 
 
 def call_url(caller: Caller, method: str, url: str, **options: Any) -> TestResponse:
-    """What `caller` hears at a URL that is not under the usual prefix."""
+    """Return the response to `caller` at a URL that is not under the usual prefix."""
     headers = {"Authorization": f"Bearer {caller.token}", **options.pop("headers", {})}
     return caller.client.open(url, method=method, headers=headers, **options)

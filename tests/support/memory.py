@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 
 class MeasuredProcess:
-    """A process of which it is known how much memory it had while idle."""
+    """A process with its memory while idle."""
 
     def __init__(self, pid: int) -> None:
         self._status, self._clear = Path(f"/proc/{pid}/status"), Path(f"/proc/{pid}/clear_refs")
@@ -32,13 +32,13 @@ class MeasuredProcess:
         self._clear.write_text("5")
 
     def growth(self) -> int:
-        """By how many bytes the process was larger than while idle, at most, since `forget`."""
+        """Return the greatest growth of the process over its idle memory since `forget`, in bytes."""
         return self._memory("VmHWM") - self.idle
 
     def _memory(self, name: str) -> int:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", self._status.read_text(), re.MULTILINE)
-        assert found, name
-        return int(found[1]) * 1024
+        match = re.search(rf"^{name}:\s+(\d+) kB$", self._status.read_text(), re.MULTILINE)
+        assert match, name
+        return int(match[1]) * 1024
 
 
 class Processes(NamedTuple):
@@ -63,8 +63,8 @@ def _start_child(task: Any, url: str, config: dict[str, Any]) -> Iterator[tuple[
     process.start()
     theirs.close()
     try:
-        told = ours.recv()
-        yield MeasuredProcess(process.pid or 0), told
+        ready = ours.recv()
+        yield MeasuredProcess(process.pid or 0), ready
     finally:
         ours.close()
         process.join(30)

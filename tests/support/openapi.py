@@ -22,12 +22,12 @@ class DocumentedHost:
 
     def operation(self, method: str, path: str) -> dict[str, Any]:
         """The documented operation."""
-        found: dict[str, Any] = self.document["paths"][path][method.lower()]
-        return found
+        operation: dict[str, Any] = self.document["paths"][path][method.lower()]
+        return operation
 
-    def answer(self, method: str, path: str, status: int) -> dict[str, Any]:
+    def find_response(self, method: str, path: str, status: int) -> dict[str, Any]:
         """The documented answer."""
-        return self._followed(self.operation(method, path)["responses"][str(status)])
+        return self._follow(self.operation(method, path)["responses"][str(status)])
 
     def component(self, kind: str, name: str) -> Any:
         """One of the document's components."""
@@ -41,17 +41,17 @@ class DocumentedHost:
 
     def require(self, response: TestResponse, method: str, path: str) -> None:
         """Assert that `response` is exactly one that the document describes for this operation."""
-        described = self.answer(method, path, response.status_code)
+        described = self.find_response(method, path, response.status_code)
         for name, reference in described["headers"].items():
-            header = self._followed(reference)
+            header = self._follow(reference)
             if header["required"] or name in response.headers:
                 assert self.errors(header["schema"], response.headers.get(name)) == [], name
         if "content" in described:
             schema = described["content"][response.mimetype]["schema"]
             assert self.errors(schema, response.get_json() if response.is_json else response.text) == []
 
-    def _followed(self, found: dict[str, Any]) -> dict[str, Any]:
-        if "$ref" in found:
-            _, _, kind, name = found["$ref"].split("/")
-            found = self.component(kind, name)
-        return found
+    def _follow(self, node: dict[str, Any]) -> dict[str, Any]:
+        if "$ref" in node:
+            _, _, kind, name = node["$ref"].split("/")
+            node = self.component(kind, name)
+        return node

@@ -1,4 +1,4 @@
-"""Which requests each test of the conformance suite sends, and how it ends.
+"""Record the requests and the outcome of each test of the conformance suite.
 
 A run takes this as a plugin (``-p tests.support.recording``), and its folder's conftest.py imports
 `provisioning_client`. The environment names the file that is written, and the path below which callers find the host.
@@ -37,14 +37,14 @@ class Exchange(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one test ended, and the exchanges that it had until then."""
+    """The outcome of one test, and its exchanges."""
 
     failed: bool
     exchanges: tuple[Exchange, ...]
 
 
 def read_exchange(response: TestResponse) -> Exchange:
-    """What `response` answers, and to what."""
+    """Return the exchange of `response`."""
     sent, problem = response.request, response.mimetype == "application/problem+json"
     document = response.get_json(silent=True) if problem else None
     code = document.get("code") if isinstance(document, dict) else None
@@ -96,7 +96,7 @@ def pytest_sessionfinish() -> None:
 
 
 def _load_record(nodeid: str) -> dict[str, Any]:
-    """What is noted of a test, by its module, name and parameters."""
+    """Return the record of a test, by its module, name and parameters."""
     module, _, test = nodeid.partition(".py::")
     return _record.setdefault(f"{module.rpartition(':')[2]}::{test}", {"exchanges": [], "outcomes": []})
 
@@ -105,6 +105,6 @@ def load_outcomes(path: Path) -> Mapping[str, Outcome]:
     """Return what a run wrote, by the names of its tests."""
     document = json.loads(path.read_text(encoding="utf-8"))
     return {
-        name: Outcome("failed" in kept["outcomes"], tuple(Exchange(*one) for one in kept["exchanges"]))
+        name: Outcome("failed" in kept["outcomes"], tuple(Exchange(*exchange) for exchange in kept["exchanges"]))
         for name, kept in document.items()
     }

@@ -73,19 +73,19 @@ def send_request(address: Address, method: str, path: str, token: str, body: Any
 
 
 def run_concurrently(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What `count` threads that start together return; an exception counts as what its thread returned."""
-    barrier, found = threading.Barrier(count), [None] * count
+    """Return the results of `count` threads that start together; an exception counts as a thread's result."""
+    barrier, results = threading.Barrier(count), [None] * count
 
     def run(number: int) -> None:
         barrier.wait()
         try:
-            found[number] = work(number)
+            results[number] = work(number)
         except Exception as error:
-            found[number] = error  # type: ignore[call-overload]
+            results[number] = error  # type: ignore[call-overload]
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return results

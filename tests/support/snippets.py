@@ -46,25 +46,30 @@ class Snippet:
     @property
     def file(self) -> str | None:
         """The name of the file that it shows, if it does."""
-        found = _FILE.match(self.code) if self.language == "python" else None
-        return found[1] if found else None
+        match = _FILE.match(self.code) if self.language == "python" else None
+        return match[1] if match else None
 
     @property
     def runs(self) -> bool:
-        """Whether a test runs it."""
+        """Return whether a test runs it."""
         return self.note == "run" if self.language == "sh" else not self.note.startswith("not run")
 
 
 def find_snippets(language: str, page: Path | None = None) -> list[Snippet]:
     """The blocks in a language, of one page or of all."""
-    return [found for one in ([page] if page else PAGES) for found in _in(one) if found.language == language]
+    return [
+        snippet
+        for path in ([page] if page else PAGES)
+        for snippet in _iter_snippets(path)
+        if snippet.language == language
+    ]
 
 
 @functools.cache
 def read_built_page(page: Path) -> str:
     """A page as it is built, with what the code writes into it; it is read once."""
     text = page.read_text(encoding="utf-8")
-    return str(load_reference_extension().generated(text)) if page.parent == DOCS else text
+    return str(load_reference_extension().fill_places(text)) if page.parent == DOCS else text
 
 
 def load_reference_extension() -> Any:
@@ -77,14 +82,14 @@ def load_reference_extension() -> Any:
 
 def write_files(page: Path, folder: Path) -> None:
     """Write every file that a page shows, and the quickstart's app where it shows none."""
-    shown = [found for found in find_snippets("python", page) if found.file]
-    for found in shown or find_snippets("python", DOCS / "quickstart.md"):
-        folder.joinpath(str(found.file)).write_text(found.code, encoding="utf-8")
+    shown = [snippet for snippet in find_snippets("python", page) if snippet.file]
+    for snippet in shown or find_snippets("python", DOCS / "quickstart.md"):
+        folder.joinpath(str(snippet.file)).write_text(snippet.code, encoding="utf-8")
 
 
-def _in(page: Path) -> list[Snippet]:
+def _iter_snippets(page: Path) -> list[Snippet]:
     text = page.read_text(encoding="utf-8")
     return [
-        Snippet(page, text.count("\n", 0, found.start()) + 1, found["language"], found["code"], found["note"] or "")
-        for found in _BLOCK.finditer(text)
+        Snippet(page, text.count("\n", 0, match.start()) + 1, match["language"], match["code"], match["note"] or "")
+        for match in _BLOCK.finditer(text)
     ]

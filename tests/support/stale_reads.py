@@ -1,4 +1,4 @@
-"""A reader whom a change overtakes: what it has read is of before."""
+"""A reader overtaken by a concurrent write: its rows are stale."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from flask_tenant_provisioning.database.session import Storage
 
 
 class InterleavedStorage:
-    """A storage that reads, and says what it found once somebody else has done `meanwhile`."""
+    """A storage that reads, and returns the rows only after a concurrent writer has done `concurrent_write`."""
 
-    def __init__(self, storage: Storage, meanwhile: Callable[[], object]) -> None:
-        self._storage, self._meanwhile = storage, meanwhile
+    def __init__(self, storage: Storage, concurrent_write: Callable[[], object]) -> None:
+        self._storage, self._concurrent_write = storage, concurrent_write
         self.clock, self.current_session, self.transaction = storage.clock, None, storage.transaction
 
     def read(self, work: Any) -> Any:
-        found = self._storage.read(work)
-        thread = threading.Thread(target=self._meanwhile)
+        rows = self._storage.read(work)
+        thread = threading.Thread(target=self._concurrent_write)
         thread.start()
         thread.join()
-        return found
+        return rows

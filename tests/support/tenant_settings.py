@@ -22,7 +22,7 @@ MakeHost = Callable[..., Flask]
 
 
 class MailSettings(Schema):
-    """How mail is sent."""
+    """Mail settings."""
 
     sender = fields.Email(data_key="from", load_default="noreply@example.com")
     daily = fields.Integer(strict=True, load_default=100, validate=Range(min=1))
@@ -34,7 +34,7 @@ class MailSettings(Schema):
 
 
 class LookSettings(Schema):
-    """How it looks."""
+    """Appearance settings."""
 
     colour = fields.String(load_default="blue")
     low = fields.Integer()
@@ -64,7 +64,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "mail": {"from": "noreply@example.com", "daily": 100},
     "look": {"colour": "blue"},
 }
-#: Whose they are, where nobody sets anything.
+#: The sources of the values that are not set.
 SOURCES = {"mail.from": "default", "mail.daily": "default", "look.colour": "default"}
 NOTHING_SET = {"version": 0, "effective": DEFAULTS, "explicit": {}, "sources": SOURCES}
 MASK = "********"
@@ -93,7 +93,7 @@ def make_host(
 
 @contextlib.contextmanager
 def open_hosts(database_url: str) -> Iterator[MakeHost]:
-    """What makes hosts with settings on one database, one after the other or beside each other; `host` says how."""
+    """Yield a function that makes hosts with settings on one database, in turn or together; `host` says how."""
     apps: list[Flask] = []
 
     def make(*args: Any, **config: Any) -> Flask:
@@ -107,8 +107,8 @@ def open_hosts(database_url: str) -> Iterator[MakeHost]:
 
 def get_extension(app: Flask) -> TenantProvisioning:
     """The extension of a host."""
-    found: TenantProvisioning = app.extensions["own settings"]
-    return found
+    extension: TenantProvisioning = app.extensions["own settings"]
+    return extension
 
 
 def settings_path(tenant: Mapping[str, Any]) -> str:
@@ -133,9 +133,9 @@ def patch_settings(caller: Caller, path: str, body: Any, **options: Any) -> dict
     return document
 
 
-def expect_values(found: Mapping[str, Any], source: str = "tenant", **values: dict[str, Any]) -> dict[str, Any]:
+def expect_values(document: Mapping[str, Any], source: str = "tenant", **values: dict[str, Any]) -> dict[str, Any]:
     """`found` one version later, with these values set by `source`; MASK where they are secret."""
-    expected = copy.deepcopy(dict(found))
+    expected = copy.deepcopy(dict(document))
     expected["version"] += 1
     for name, pairs in values.items():
         for member in ("effective", "explicit"):

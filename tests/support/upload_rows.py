@@ -19,9 +19,9 @@ def read_rows(
     data: bytes, media_type: str, width: int = 1 << 16, encoding: str | None = None
 ) -> list[tuple[int, bytes]]:
     """Each row with its line, when so many bytes are looked at at once."""
-    found: list[tuple[int, bytes]] = []
+    rows: list[tuple[int, bytes]] = []
     for chunk in read_chunks(cut_bytes(data, width), media_type, encoding, LIMITS, rows_per_chunk=3, block=width):
-        assert chunk.first_row == len(found) + 1
+        assert chunk.first_row == len(rows) + 1
         assert len(chunk.lines) <= 3
-        found.extend(zip(chunk.lines, chunk.payload.split(b"\n"), strict=True))
-    return found
+        rows.extend(zip(chunk.lines, chunk.payload.split(b"\n"), strict=True))
+    return rows

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    """Whether `holds` within so many seconds."""
+    """Return whether `holds` becomes true within so many seconds."""
     end = time.monotonic() + seconds
-    while not (found := holds()) and time.monotonic() < end:
+    while not (value := holds()) and time.monotonic() < end:
         threading.Event().wait(0.02)
-    return found
+    return value

@@ -311,7 +311,7 @@ def read(**keys: Any) -> Config:
 
 
 def refusal(config: dict[str, Any], **overrides: Any) -> str:
-    """What is said about a configuration."""
+    """Return the message about a configuration."""
     with pytest.raises(ConfigurationError) as caught:
         Config.read(config, overrides)
     return str(caught.value)
@@ -330,7 +330,7 @@ def test_the_defaults_are_these() -> None:
     assert dataclasses.asdict(Config.read({}, {})) == DEFAULTS
 
 
-def test_each_key_says_what_it_means() -> None:
+def test_each_key_has_a_description() -> None:
     assert [field.name for field in dataclasses.fields(Config) if not field.metadata["meaning"].endswith(".")] == []
 
 
@@ -346,7 +346,7 @@ def test_each_key_is_in_the_tables_of_these_tests(table: list[tuple[str, Any, An
 
 
 @pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
-def test_a_key_takes(name: str, value: Any, expected: Any) -> None:
+def test_valid_keys_are_accepted(name: str, value: Any, expected: Any) -> None:
     assert dataclasses.asdict(read(**{name: value})) == {**DEFAULTS, name: expected}
 
 
@@ -357,7 +357,7 @@ def test_a_mount_overrides(name: str, value: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "wanted"), REFUSED)
-def test_a_key_refuses(name: str, value: Any, wanted: str) -> None:
+def test_invalid_keys_are_refused(name: str, value: Any, wanted: str) -> None:
     key = f"PROVISIONING_{name.upper()}"
     shown = "" if name in SECRETS else f", not {value!r}"
     assert refusal({key: value}) == f"{key} must be {wanted}{shown}."
@@ -406,13 +406,13 @@ def test_configuration_is_immutable() -> None:
         read().realm = "other"  # type: ignore[misc]
 
 
-def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
+def test_keys_of_other_prefixes_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
     assert Config.read({"EDITION": 5, "provisioning_edition": 5, "X_PROVISIONING_EDITION": 5}, {}) == read()
     assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         (
             "PROVISIONING_URL_PREFX",
@@ -425,12 +425,12 @@ def test_keys_of_others_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
         ("PROVISIONING_COLOUR", "flask-tenant-provisioning has no key PROVISIONING_COLOUR."),
     ],
 )
-def test_an_unknown_key_is_warned_of(key: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_key_is_warned_of(key: str, message: str, caplog: pytest.LogCaptureFixture) -> None:
     assert Config.read({key: SECRET}, {}) == read()
-    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, said)]
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(logging.WARNING, message)]
 
 
-def test_an_unknown_option_is_refused_with_what_comes_close() -> None:
+def test_unknown_option_is_refused_with_a_suggestion() -> None:
     assert refusal({}, urlprefix="/x") == "TenantProvisioning has no option urlprefix; did you mean url_prefix?"
 
 
@@ -461,7 +461,7 @@ def test_an_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: 
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("public_docs", "True", f"PROVISIONING_PUBLIC_DOCS must be {FLAG}, not 'True'."),
         ("install_id", "17", f"PROVISIONING_INSTALL_ID must be {NUMBER_AS_TEXT}, not 17."),
@@ -470,8 +470,8 @@ def test_an_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: 
     ],
 )
 def test_an_environment_variable_of_another_type_is_refused_with_advice(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
         from_environment(monkeypatch, **{name: text})
-    assert str(caught.value) == said
+    assert str(caught.value) == message

@@ -16,17 +16,17 @@ def test_id_contains_its_creation_time() -> None:
 
 
 def test_many_ascend_across_milliseconds() -> None:
-    found = make_uuid7s(5000, EXAMPLE)
-    assert len(set(found)) == 5000
-    assert found == sorted(found)
-    assert found[4999].startswith("017f22e2-79b1-7387-")
+    ids = make_uuid7s(5000, EXAMPLE)
+    assert len(set(ids)) == 5000
+    assert ids == sorted(ids)
+    assert ids[4999].startswith("017f22e2-79b1-7387-")
 
 
 def test_ids_are_canonical_and_random() -> None:
-    found = [make_uuid7(), *make_uuid7s(1000)]
-    assert [str(uuid.UUID(one)) for one in found] == found
-    assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in found} == {(7, uuid.RFC_4122)}
-    assert len({one[24:] for one in found}) == 1001
+    ids = [make_uuid7(), *make_uuid7s(1000)]
+    assert [str(uuid.UUID(id)) for id in ids] == ids
+    assert {(uuid.UUID(id).version, uuid.UUID(id).variant) for id in ids} == {(7, uuid.RFC_4122)}
+    assert len({id[24:] for id in ids}) == 1001
 
 
 def test_zero_ids_are_an_empty_list() -> None:

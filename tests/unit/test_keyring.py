@@ -54,12 +54,12 @@ def test_the_same_text_is_never_sealed_alike() -> None:
 
 
 def test_sealed_text_is_aes_256_gcm_with_hkdf_key() -> None:
-    def derived(use: bytes, length: int) -> bytes:
+    def derive(use: bytes, length: int) -> bytes:
         info = b"flask-tenant-provisioning keyring " + use
         return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(NEW.encode())
 
-    key_id = derived(b"id", 6).hex()
-    data = nonce(12) + AESGCM(derived(b"key", 32)).encrypt(nonce(12), SECRET.encode(), f"1.{key_id}.{ROW}".encode())
+    key_id = derive(b"id", 6).hex()
+    data = nonce(12) + AESGCM(derive(b"key", 32)).encrypt(nonce(12), SECRET.encode(), f"1.{key_id}.{ROW}".encode())
     sealed = f"1.{key_id}.{base64.urlsafe_b64encode(data).decode()}"
     assert Keyring([NEW], nonce).seal(SECRET, ROW) == sealed
     assert Keyring([NEW]).open(sealed, ROW) == SECRET

@@ -1,4 +1,4 @@
-"""What is plainly valid is valid, and has the values that the schema gives it."""
+"""Plainly valid input is valid, and has the values that the schema gives it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ NAMES = [*WHOLE, "nonsense", "tenant", "email_key"]
 
 
 def agree(body: Any) -> bool:
-    """Whether it is plain; where it is, the schema must say the same."""
-    found = make_fast_path(API.config, API.plans)(body)
-    if found is not None:
-        assert found == load(API.schema(TenantSchema), body)
-    return found is not None
+    """Return whether it is plain; if so, the schema must say the same."""
+    result = make_fast_path(API.config, API.plans)(body)
+    if result is not None:
+        assert result == load(API.schema(TenantSchema), body)
+    return result is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -83,7 +83,7 @@ def test_a_table_gives_its_records(
 @pytest.mark.parametrize("media_type", [JSON, NDJSON, CSV])
 @pytest.mark.parametrize("width", [1, 2, 3, 100])
 @pytest.mark.parametrize("encoding", [None, "gzip", "x-gzip"])
-def test_a_byte_order_mark_is_no_part_of_the_upload(media_type: str, width: int, encoding: str | None) -> None:
+def test_byte_order_mark_is_skipped(media_type: str, width: int, encoding: str | None) -> None:
     data = {JSON: b'[{"a":"1"},{"a":"2"}]', NDJSON: b'{"a":"1"}\n{"a":"2"}', CSV: b"a\n1\n2"}[media_type]
     sent = codecs.BOM_UTF8 + data
 
@@ -101,7 +101,7 @@ def test_a_table_of_a_header_alone_has_no_chunk() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 100])
-def test_each_row_comes_with_the_line_on_which_it_begins(width: int) -> None:
+def test_each_row_has_its_first_line_number(width: int) -> None:
     array = b'\n[\n\n{"a":\n1},\n\n{"b":[\n2,\r\n3]}  , 4\n\n,[[[[[\n5]]]]],6\n]\n'
     lines = b'{"a":1}\r\n\r\n \n{"a":2}\n\n{"a":3}'
     table = b'\r\na,"b\nc"\r\n\r\n1,2\r\n"3\n\n4",5\r6,7\n\n8,9'
@@ -127,17 +127,17 @@ def test_a_chunk_ends_with_its_number_of_rows() -> None:
     ]
 
 
-def test_a_chunk_ends_before_it_grows_large() -> None:
-    found = list(read_chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
+def test_chunks_are_limited_by_size() -> None:
+    chunks = list(read_chunks((b"x" * 100_000 + b"\n" for _ in range(5)), NDJSON, None, LIMITS))
 
-    assert [(chunk.first_row, chunk.lines) for chunk in found] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
+    assert [(chunk.first_row, chunk.lines) for chunk in chunks] == [(1, [1, 2]), (3, [3, 4]), (5, [5])]
 
 
 @pytest.mark.parametrize(("size", "together"), [(128 * 1024 - 1, 2), (128 * 1024, 1)])
 def test_a_chunk_may_have_256_kib(size: int, together: int) -> None:
-    found = list(read_chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
+    chunks = list(read_chunks([b"x" * size + b"\n"] * 2, NDJSON, None, LIMITS))
 
-    assert [len(chunk.lines) for chunk in found] == [together] * (2 // together)
+    assert [len(chunk.lines) for chunk in chunks] == [together] * (2 // together)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_a_chunk_may_have_256_kib(size: int, together: int) -> None:
     ids=["comma", "semicolon", "tab", "quoted semicolons", "quoted commas"],
 )
 def test_the_delimiter_is_the_headers(header: bytes, record: bytes) -> None:
-    ((found),) = values(header + b"\n" + record, CSV)
+    ((row),) = values(header + b"\n" + record, CSV)
 
-    assert list(found.values()) == ["1", "2", "3"]
+    assert list(row.values()) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])

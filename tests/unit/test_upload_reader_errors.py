@@ -107,7 +107,7 @@ WRONG = {
 
 @pytest.mark.parametrize("width", [1, 7, 1 << 16])
 @pytest.mark.parametrize(("media_type", "data", "expected"), WRONG.values(), ids=WRONG)
-def test_a_wrong_row_stays_a_row(media_type: str, data: bytes, expected: list[bytes], width: int) -> None:
+def test_invalid_row_is_kept_as_a_row(media_type: str, data: bytes, expected: list[bytes], width: int) -> None:
     pieces = max(width, len(data) // 20_000)
     assert [row for _, row in read_rows(data, media_type, pieces)] == expected
 
@@ -165,7 +165,7 @@ def bomb(content: bytes, times: int) -> bytes:
     return b"".join([packer.compress(content) for _ in range(times)]) + packer.flush()
 
 
-def test_a_gzip_is_as_large_as_what_it_holds() -> None:
+def test_size_limit_applies_to_unpacked_gzip() -> None:
     sent = bomb(b"1\n" * 50, 1000)
 
     refused = refusal([sent], NDJSON, UploadLimits(10_000, 10_000), "gzip")
@@ -205,7 +205,7 @@ def test_a_gzip_may_have_several_members(width: int) -> None:
 
 
 def growth(stream: Iterable[bytes], media_type: str, encoding: str | None = None) -> int:
-    """How many bytes more are held at most while an upload is read, whether it is refused or not."""
+    """Return the most bytes held while an upload is read, whether it is refused or not."""
     tracemalloc.start()
     try:
         for _ in read_chunks(stream, media_type, encoding, LIMITS._replace(max_rows=10_000_000)):

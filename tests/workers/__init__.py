@@ -1,1 +1,1 @@
-"""What follows a commit: workers, engines, steps, maintenance."""
+"""Work after a commit: workers, engines, steps, maintenance."""

@@ -42,14 +42,14 @@ def broker(database: str) -> Iterator[Broker]:
 @pytest.fixture
 def make(database_url: str) -> Iterator[Make]:
     """Makes hosts."""
-    made: list[CeleryHost] = []
+    hosts: list[CeleryHost] = []
 
     def host(broker: Broker, **config: Any) -> CeleryHost:
-        made.append(CeleryHost(database_url, broker, **config))
-        return made[-1]
+        hosts.append(CeleryHost(database_url, broker, **config))
+        return hosts[-1]
 
     yield host
-    for one_house in made:
+    for one_house in hosts:
         one_house.close()
 
 
@@ -59,7 +59,7 @@ def host(make: Make, broker: Broker) -> CeleryHost:
 
 
 def message(tenant: dict[str, Any], partner: str, *steps: str) -> tuple[str, list[list[str]]]:
-    """What a message about these steps says."""
+    """Return a message about these steps."""
     return "provisioning", [[partner, tenant["tenant"], "provisioning", step] for step in steps]
 
 
@@ -90,7 +90,7 @@ def test_the_tasks_are_in_the_hosts_own_celery_app(host: CeleryHost) -> None:
     assert host.done == ["host"]
 
 
-def test_a_task_is_acknowledged_once_it_is_done(host: CeleryHost) -> None:
+def test_tasks_are_acknowledged_late(host: CeleryHost) -> None:
     host.open()
     for name in ("work", "deliver", "bulk", "sweep", "chores"):
         task = host.celery.tasks[f"flask_tenant_provisioning.{name}"]
@@ -104,14 +104,14 @@ def test_messages_carry_ids_alone_a_few_to_each(host: CeleryHost) -> None:
     partner = host.open()
     tenant = partner.create(client_name="Secret Corp")
 
-    found = brokers.take_messages(host.broker, 3)
+    messages = brokers.take_messages(host.broker, 3)
 
-    assert [len(body[0][1]) for _, body in found] == [20, 20, 5]
-    assert {body[0][0] for _, body in found} == {"provisioning"}
-    sent = [key for _, body in found for key in body[0][1]]
+    assert [len(body[0][1]) for _, body in messages] == [20, 20, 5]
+    assert {body[0][0] for _, body in messages} == {"provisioning"}
+    sent = [key for _, body in messages for key in body[0][1]]
     assert sent == message(tenant, partner.partner, *names)[1]
-    assert {(headers["eta"], headers["ignore_result"]) for headers, _ in found} == {(None, True)}
-    assert "Secret Corp" not in json.dumps(found, default=str)
+    assert {(headers["eta"], headers["ignore_result"]) for headers, _ in messages} == {(None, True)}
+    assert "Secret Corp" not in json.dumps(messages, default=str)
 
 
 def test_rolled_back_writes_send_no_message(host: CeleryHost) -> None:
@@ -185,17 +185,17 @@ def test_a_message_of_another_shape_fails_and_harms_nothing(host: CeleryHost) ->
 
 def test_a_claim_is_kept_while_its_step_runs(make: Make, broker: Broker) -> None:
     host = make(broker, PROVISIONING_WORKER_LEASE_SECONDS=1)
-    begun, release = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
     @host.provisioning.step("slow")
     def slow() -> None:
-        begun.set()
+        started.set()
         assert release.wait(30)
 
     partner = host.open()
     with host.run_worker():
         tenant = partner.create()
-        assert begun.wait(20)
+        assert started.wait(20)
         for _ in range(3):
             before = get_due_time(host)
             host.clock.now += 0.9
@@ -207,7 +207,7 @@ def test_a_claim_is_kept_while_its_step_runs(make: Make, broker: Broker) -> None
 
 
 def get_due_time(host: CeleryHost) -> str:
-    """When somebody has to turn to the only step there is."""
+    """Return the due time of the only step."""
     return str(fetch_rows(host.app, "steps")[0]["due_at"])
 
 
@@ -264,15 +264,15 @@ def test_failed_step_undoes_all_in_reverse(host: CeleryHost) -> None:
     assert read_tenant_status(partner, tenant) == "failed"
 
 
-def test_the_sweep_finds_what_lost_messages_meant(host: CeleryHost) -> None:
+def test_sweep_does_the_work_of_lost_messages(host: CeleryHost) -> None:
     host.step("one")
     partner = host.open()
-    made = [partner.create() for _ in range(3)]
+    tenants = [partner.create() for _ in range(3)]
     assert len(brokers.take_messages(host.broker, 3)) == 3
     with host.run_worker():
         host.clock.now += OVERDUE_SECONDS + 1
         host.send("sweep")
-        assert wait_for(lambda: {read_tenant_status(partner, tenant) for tenant in made} == {"active"})
+        assert wait_for(lambda: {read_tenant_status(partner, tenant) for tenant in tenants} == {"active"})
 
     assert host.done == ["one"] * 3
 
@@ -290,7 +290,7 @@ def test_the_sweep_sends_nothing_twice_that_is_on_its_way(host: CeleryHost) -> N
     assert len(brokers.take_messages(host.broker, 1)) == 1
 
 
-def test_the_sweep_finds_what_a_dead_worker_left(host: CeleryHost) -> None:
+def test_sweep_resumes_the_work_of_a_dead_worker(host: CeleryHost) -> None:
     host.step("one")
     partner = host.open()
     tenant = partner.create()
@@ -317,9 +317,9 @@ def test_each_of_two_mounts_sends_for_itself(host: CeleryHost, tmp_path: Path) -
         mine = partner.create()
         body = {"client_name": "Example Corp", "email": "admin@example.com"}
         headers = {"Authorization": f"Bearer {partner.token}"}
-        made = partner.client.post("/eu/tenants", json=body, headers=headers)
-        assert made.status_code == 201
-        path = made.headers["Location"]
+        created = partner.client.post("/eu/tenants", json=body, headers=headers)
+        assert created.status_code == 201
+        path = created.headers["Location"]
         assert wait_for(lambda: read_tenant_status(partner, mine) == "active")
         assert wait_for(lambda: partner.client.get(path, headers=headers).get_json()["status"] == "active")
     host.app.extensions["tenant_provisioning"]["eu"].storage.engine.dispose()

@@ -38,27 +38,27 @@ Absent = Callable[[str], Broker]
 
 @pytest.fixture
 def lite_url(tmp_path: Path) -> str:
-    """Where a host keeps its tables here; the database makes no difference."""
+    """The database URL of a host here; the kind of database makes no difference."""
     return f"sqlite:///{tmp_path}/provisioning.sqlite3"
 
 
 @pytest.fixture
 def make(lite_url: str) -> Iterator[Make]:
     """Makes hosts."""
-    made: list[CeleryHost] = []
+    hosts: list[CeleryHost] = []
 
     def host(broker: Broker) -> CeleryHost:
-        made.append(CeleryHost(lite_url, broker))
-        return made[-1]
+        hosts.append(CeleryHost(lite_url, broker))
+        return hosts[-1]
 
     yield host
-    for one_house in made:
+    for one_house in hosts:
         one_house.close()
 
 
 @pytest.fixture
-def nowhere() -> Iterator[Absent]:
-    """Brokers that are not there: nobody listens where they should be."""
+def make_absent_broker() -> Iterator[Absent]:
+    """Brokers that do not exist: the ports are closed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -67,9 +67,9 @@ def nowhere() -> Iterator[Absent]:
 
 
 @pytest.fixture
-def host(make: Make, nowhere: Absent) -> CeleryHost:
+def host(make: Make, make_absent_broker: Absent) -> CeleryHost:
     """A host whose broker is not there."""
-    return make(nowhere("redis"))
+    return make(make_absent_broker("redis"))
 
 
 @pytest.fixture
@@ -83,35 +83,35 @@ def silent() -> Iterator[Absent]:
 
 @KINDS
 def test_a_broker_that_is_not_there_fails_no_request(
-    make: Make, nowhere: Absent, kind: str, caplog: pytest.LogCaptureFixture
+    make: Make, make_absent_broker: Absent, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = make(nowhere(kind))
+    host = make(make_absent_broker(kind))
     host.step("one")
     partner = host.open()
-    begun = time.monotonic()
-    made = [partner.create() for _ in range(3)]
+    start = time.monotonic()
+    tenants = [partner.create() for _ in range(3)]
 
-    assert time.monotonic() - begun < BROKER_TIMEOUT
-    assert {read_step_states(partner, tenant)["one"] for tenant in made} == {"waiting"}
-    said = [record for record in caplog.records if record.name.endswith("workers.celery")]
-    assert [record.levelno for record in said] == [logging.WARNING]
-    assert said[0].getMessage().startswith(SILENCED)
-    assert "Connection refused" in said[0].getMessage()
+    assert time.monotonic() - start < BROKER_TIMEOUT
+    assert {read_step_states(partner, tenant)["one"] for tenant in tenants} == {"waiting"}
+    records = [record for record in caplog.records if record.name.endswith("workers.celery")]
+    assert [record.levelno for record in records] == [logging.WARNING]
+    assert records[0].getMessage().startswith(SILENCED)
+    assert "Connection refused" in records[0].getMessage()
 
 
 @KINDS
-def test_a_broker_that_says_nothing_delays_one_request_and_no_other(make: Make, silent: Absent, kind: str) -> None:
+def test_silent_broker_delays_one_request_only(make: Make, silent: Absent, kind: str) -> None:
     host = make(silent(kind))
     host.step("one")
     partner = host.open()
-    begun = time.monotonic()
+    start = time.monotonic()
     partner.create()
     first = time.monotonic()
     for _ in range(5):
         partner.create()
     last = time.monotonic()
 
-    assert first - begun < 2 * BROKER_TIMEOUT
+    assert first - start < 2 * BROKER_TIMEOUT
     assert last - first < BROKER_TIMEOUT / 2
 
 
@@ -119,22 +119,22 @@ def test_a_broker_that_says_nothing_delays_one_request_and_no_other(make: Make, 
 def test_silent_broker_delays_no_write(make: Make, silent: Absent, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     host = make(silent(kind))
     partner = host.open()
-    made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
-    assert made.status_code == 201, made.text
-    begun = time.monotonic()
+    created = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+    assert created.status_code == 201, created.text
+    start = time.monotonic()
     for _ in range(5):
         partner.create()
-    assert time.monotonic() - begun < BROKER_TIMEOUT / 2
+    assert time.monotonic() - start < BROKER_TIMEOUT / 2
     host.send_pending()
 
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("flask_tenant_provisioning")]
-    assert len(said) == 1
-    assert said[0].startswith(SILENCED)
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("flask_tenant_provisioning")]
+    assert len(messages) == 1
+    assert messages[0].startswith(SILENCED)
 
 
 @KINDS
 def test_a_broker_that_comes_back_is_used_again(
-    make: Make, nowhere: Absent, kind: str, caplog: pytest.LogCaptureFixture
+    make: Make, make_absent_broker: Absent, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with brokers.open_broker(kind) as part:
         host = make(part)
@@ -142,7 +142,7 @@ def test_a_broker_that_comes_back_is_used_again(
         caplog.set_level(logging.INFO)
         clock, keys = Clock(), [("steps", "acme", "0" * 32, "provisioning", "one")]
         engine = CeleryEngine(host.mount, monotonic=clock)
-        host.celery.conf.update(broker_url=nowhere(kind).url)
+        host.celery.conf.update(broker_url=make_absent_broker(kind).url)
         engine.wake(keys)
         host.celery.conf.update(broker_url=part.url)
         engine._pools.clear()
@@ -153,8 +153,8 @@ def test_a_broker_that_comes_back_is_used_again(
         engine.wake(keys)
 
         assert [body[0][1] for _, body in brokers.take_messages(part, 2)] == [[list(keys[0][1:])]] * 2
-    said = [record.getMessage() for record in caplog.records if record.name.endswith("workers.celery")]
-    assert (len(said), said[-1]) == (2, "the Celery broker is available again")
+    messages = [record.getMessage() for record in caplog.records if record.name.endswith("workers.celery")]
+    assert (len(messages), messages[-1]) == (2, "the Celery broker is available again")
 
 
 @KINDS
@@ -166,26 +166,26 @@ def test_dead_connection_is_reopened_and_loses_one_message_at_most(make: Make, k
         host = make(part._replace(url=led))
         host.step("one")
         partner = host.open()
-        made = [partner.create()]
+        tenants = [partner.create()]
         wire.cut()
-        made += [partner.create() for _ in range(3)]
+        tenants += [partner.create() for _ in range(3)]
 
         sent = {body[0][1][0][1] for _, body in brokers.take_messages(part, 4 if kind == "redis" else 3)}
-        assert len({tenant["tenant"] for tenant in made} - sent) <= 1
+        assert len({tenant["tenant"] for tenant in tenants} - sent) <= 1
         wire.close()
 
 
-def test_without_a_celery_app_the_log_says_where_to_keep_it(host: CeleryHost, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_celery_app_logs_the_expected_place(host: CeleryHost, caplog: pytest.LogCaptureFixture) -> None:
     host.step("one")
     partner = host.open()
     del host.app.extensions["celery"]
     partner.create()
 
-    said = SILENCED + "keep your Celery app in app.extensions['celery'], as Flask's documentation does"
-    assert said in caplog.messages
+    message = SILENCED + "keep your Celery app in app.extensions['celery'], as Flask's documentation does"
+    assert message in caplog.messages
 
 
-def test_a_task_without_an_application_context_says_what_to_do(host: CeleryHost) -> None:
+def test_task_without_an_application_context_fails_with_the_fix(host: CeleryHost) -> None:
     host.open()
     plain = Celery("plain", set_as_current=False)
     for name, arguments in (
@@ -262,7 +262,7 @@ TenantProvisioning(app)
 """
 
 
-def test_without_the_extra_the_start_says_what_to_install() -> None:
+def test_missing_celery_extra_raises_with_the_install_command() -> None:
     done = python(WITHOUT_CELERY)
 
     assert done.stderr.splitlines()[-1] == (
@@ -289,10 +289,10 @@ def test_another_engine_imports_no_celery(lite_url: str) -> None:
 
 
 def look(host: CeleryHost) -> dict[str, str]:
-    """What the doctor says of the worker."""
+    """Return the doctor's check of the worker."""
     checks = json.loads(run_command(host.app, "doctor", "--json").out)["checks"]
-    found: dict[str, str] = next(check for check in checks if check["check"] == "worker")
-    return {name: found[name] for name in ("status", "detail", "advice")}
+    finding: dict[str, str] = next(check for check in checks if check["check"] == "worker")
+    return {name: finding[name] for name in ("status", "detail", "advice")}
 
 
 @KINDS
@@ -301,27 +301,27 @@ def test_doctor_reports_missing_celery_workers_and_sweep(make: Make, kind: str) 
         host = make(part)
         host.step("one")
         host.open()
-        found = look(host)
-        assert found["status"] == "warn"
-        assert found["detail"].startswith("celery, 1 steps, 0 due; ")
-        assert "guest:guest" not in found["detail"]
-        assert found["detail"].endswith(", 0 Celery workers respond, and no sweep is scheduled")
-        assert found["advice"] == "add beat_schedule() to Celery's `beat_schedule`"
+        check = look(host)
+        assert check["status"] == "warn"
+        assert check["detail"].startswith("celery, 1 steps, 0 due; ")
+        assert "guest:guest" not in check["detail"]
+        assert check["detail"].endswith(", 0 Celery workers respond, and no sweep is scheduled")
+        assert check["advice"] == "add beat_schedule() to Celery's `beat_schedule`"
         host.celery.conf.update(beat_schedule=beat_schedule())
         assert look(host)["advice"] == "start one: `celery -A … worker`"
         with host.run_worker():
-            found = look(host)
-            assert (found["status"], found["advice"]) == ("ok", "")
-            assert found["detail"].endswith(", 1 Celery workers respond")
+            check = look(host)
+            assert (check["status"], check["advice"]) == ("ok", "")
+            assert check["detail"].endswith(", 1 Celery workers respond")
 
 
-def test_the_doctor_says_what_is_missing(host: CeleryHost) -> None:
+def test_doctor_names_a_missing_broker_or_celery_app(host: CeleryHost) -> None:
     host.open()
     host.celery.conf.update(broker_url=host.broker.url.replace("//", "//:hunter2@"))
-    found = look(host)
-    assert (found["status"], found["advice"]) == ("fail", "start the broker")
-    assert "accepts no messages: " in found["detail"]
-    assert "hunter2" not in found["detail"]
+    check = look(host)
+    assert (check["status"], check["advice"]) == ("fail", "start the broker")
+    assert "accepts no messages: " in check["detail"]
+    assert "hunter2" not in check["detail"]
     del host.app.extensions["celery"]
 
     assert look(host) == {

@@ -42,15 +42,15 @@ def host(database_url: str, broker: Broker) -> Iterator[CeleryHost]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with open_receiver() as found:
-        yield found
+    with open_receiver() as opened:
+        yield opened
 
 
 def endpoint(partner: Caller, url: str, **fields: Any) -> str:
     """The path of a new endpoint."""
-    made = partner("POST", "/webhooks", json={"url": url, **fields})
-    assert made.status_code == 201, made.text
-    return f"/webhooks/{made.get_json()['webhook']}"
+    created = partner("POST", "/webhooks", json={"url": url, **fields})
+    assert created.status_code == 201, created.text
+    return f"/webhooks/{created.get_json()['webhook']}"
 
 
 def list_sent_tasks(host: CeleryHost, at_least: int = 0) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_write_is_delivered_without_a_sweep(host: CeleryHost, receiver: Receiv
         assert wait_for(lambda: states(host) == ["succeeded"])
 
 
-def test_the_last_write_of_a_burst_is_not_forgotten(host: CeleryHost, receiver: Receiver) -> None:
+def test_last_write_of_a_burst_is_announced(host: CeleryHost, receiver: Receiver) -> None:
     partner = host.open()
     endpoint(partner, receiver.url)
     with host.run_worker():
@@ -81,17 +81,17 @@ def test_the_last_write_of_a_burst_is_not_forgotten(host: CeleryHost, receiver: 
         assert receiver.wait_for(20, 20)
 
 
-def test_a_burst_sends_few_messages(host: CeleryHost, receiver: Receiver) -> None:
+def test_burst_of_writes_sends_few_messages(host: CeleryHost, receiver: Receiver) -> None:
     partner = host.open()
     endpoint(partner, receiver.url)
-    begun = time.monotonic()
+    start = time.monotonic()
     for _ in range(50):
         partner.create()
-    most = 2 + (time.monotonic() - begun) / NOTIFY_DELAY
-    found = list_sent_tasks(host, 1)
+    most = 2 + (time.monotonic() - start) / NOTIFY_DELAY
+    tasks = list_sent_tasks(host, 1)
 
-    assert {*found} == {DELIVER}
-    assert len(found) <= most
+    assert {*tasks} == {DELIVER}
+    assert len(tasks) <= most
 
 
 def test_a_message_names_no_one_and_does_not_pile_up(host: CeleryHost, receiver: Receiver) -> None:
@@ -159,9 +159,7 @@ def test_a_test_a_redelivery_a_recovery_and_an_enabling_are_each_sent_for(host: 
     assert len(receiver.requests) == 3
 
 
-def test_a_process_that_ends_tells_what_has_happened_last(
-    host: CeleryHost, receiver: Receiver, database_url: str
-) -> None:
+def test_ending_process_sends_its_last_notification(host: CeleryHost, receiver: Receiver, database_url: str) -> None:
     endpoint(host.open(), receiver.url)
     assert list_sent_tasks(host, 1) == [DELIVER]
     folder = Path(__file__).parents[2]
@@ -190,7 +188,7 @@ partner.create(email="child@example.com")
 
 
 class Told:
-    """Somebody who is told, and holds the teller up until released."""
+    """A listener that blocks the notifier until released."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -203,34 +201,34 @@ class Told:
 
 
 def test_writes_during_an_announcement_are_announced() -> None:
-    told = Told()
-    notifier = Notifier(told, delay=0.01)
+    listener = Told()
+    notifier = Notifier(listener, delay=0.01)
     notifier.notify_events()
-    assert told.begun.acquire(timeout=20)
+    assert listener.begun.acquire(timeout=20)
     for _ in range(3):
         notifier.notify_events()
-    told.release.release()
-    assert told.begun.acquire(timeout=20)
-    told.release.release()
+    listener.release.release()
+    assert listener.begun.acquire(timeout=20)
+    listener.release.release()
     notifier.stop(20)
 
-    assert told.calls == 2
+    assert listener.calls == 2
 
 
 def test_a_herald_that_stops_waits_for_nothing() -> None:
-    told = Told()
-    notifier = Notifier(told, delay=3600)
-    told.release.release(2)
+    listener = Told()
+    notifier = Notifier(listener, delay=3600)
+    listener.release.release(2)
     notifier.notify_events()
-    assert told.begun.acquire(timeout=20)
+    assert listener.begun.acquire(timeout=20)
     notifier.notify_events()
-    begun = time.monotonic()
+    start = time.monotonic()
     notifier.stop(20)
 
-    assert (told.calls, time.monotonic() - begun < 10) == (2, True)
+    assert (listener.calls, time.monotonic() - start < 10) == (2, True)
 
 
-def test_a_herald_outlives_what_it_meets(caplog: pytest.LogCaptureFixture) -> None:
+def test_notifier_survives_exceptions(caplog: pytest.LogCaptureFixture) -> None:
     met = threading.Semaphore(0)
 
     def fail() -> None:

@@ -72,7 +72,7 @@ def require(held: Held | None) -> Held:
     return held
 
 
-def test_of_concurrent_claims_one_wins(chunk: Chunk) -> None:
+def test_concurrent_claims_have_one_winner(chunk: Chunk) -> None:
     won = [held for held in run_concurrently(8, lambda _: chunk.claim(0)) if held is not None]
     assert won == [Held(chunk.key, 1)]
     assert chunk.state()[0] == 1

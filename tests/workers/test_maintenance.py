@@ -22,9 +22,9 @@ HOOK = {"url": "https://93.184.215.14/hook"}
 
 @pytest.fixture
 def clock() -> Clock:
-    made = Clock()
-    made.now = float(int(made.now))
-    return made
+    new_clock = Clock()
+    new_clock.now = float(int(new_clock.now))
+    return new_clock
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def maintain(app: Flask) -> None:
 
 
 def count_around_limit(app: Flask, clock: Clock, table: str, seconds: float) -> tuple[int, int]:
-    """How many rows a table has after the maintenance, a moment before they are so many seconds old, and then."""
+    """Return the rows of a table after maintenance, a moment before they are so many seconds old, and at that age."""
     clock.now += seconds - 1
     maintain(app)
     before = len(fetch_rows(app, table))
@@ -69,7 +69,7 @@ def test_deleted_tenants_go_when_their_days_are_over(host: Flask, clock: Clock) 
 
 
 def test_deliveries_and_events_go_a_moment_after_their_days_are_over(host: Flask, clock: Clock) -> None:
-    """What is exactly as old as may be is kept."""
+    """Rows of exactly the allowed age are kept."""
     partner = Caller(host)
     assert partner("POST", "/webhooks", json=HOOK).status_code == 201
     clock.now += 1

@@ -72,10 +72,10 @@ def test_the_progress_shows_each_step(host: StepHost) -> None:
     tenant = partner.create()
     host.work()
 
-    found = read_provisioning(partner, tenant)
+    progress = read_provisioning(partner, tenant)
 
-    schema, bucket = found["steps"]
-    assert (found["phase"], found["state"], found["finished_at"]) == ("provisioning", "running", None)
+    schema, bucket = progress["steps"]
+    assert (progress["phase"], progress["state"], progress["finished_at"]) == ("provisioning", "running", None)
     assert schema == {
         "name": "schema",
         "after": [],
@@ -170,7 +170,7 @@ def test_a_step_can_give_up_at_once(host: StepHost) -> None:
     }
 
 
-def test_an_undo_that_fails_is_tried_again_and_keeps_none_of_the_others(host: StepHost) -> None:
+def test_failed_undo_is_retried_without_blocking_the_others(host: StepHost) -> None:
     host.step("one")
     host.step("two", after=["one"], retries=1)
     host.step("three", after=["two"], retries=0)
@@ -214,7 +214,7 @@ def test_a_retry_after_the_cause_is_mended_ends_active(host: StepHost) -> None:
     ]
 
 
-def test_a_retry_does_at_once_what_would_be_tried_later(host: StepHost) -> None:
+def test_retry_runs_a_delayed_step_at_once(host: StepHost) -> None:
     host.step("bucket")
     host.broken["bucket"] = RuntimeError("boom")
     partner = host.open()
@@ -309,15 +309,15 @@ def test_another_partners_provisioning_returns_404(host: StepHost) -> None:
     tenant = partner.create()
     stranger = Caller(host.app)
 
-    for answer in (
+    for response in (
         stranger("GET", f"{tenant_path(tenant)}/provisioning"),
         act(stranger, tenant, "retry"),
         act(stranger, tenant, "cancel"),
     ):
-        check_problem(answer, status=404, code="tenant-not-found")
+        check_problem(response, status=404, code="tenant-not-found")
 
 
-def test_a_step_finds_what_it_saved_before_it_failed_and_keeps_its_key(host: StepHost) -> None:
+def test_retried_step_keeps_its_saved_data_and_idempotency_key(host: StepHost) -> None:
     seen: list[tuple[str, int, dict[str, Any], str]] = []
 
     @host.provisioning.step("bucket", backoff=1)
@@ -449,7 +449,7 @@ def test_one_slow_step_delays_no_other_tenants(host: StepHost) -> None:
     thread.start()
     try:
         assert began.wait(60)  # which of two that are due at once is begun first is not promised
-        made = [partner.create() for _ in range(5)]
+        tenants = [partner.create() for _ in range(5)]
         worker.wake()
         for _ in range(5):
             assert others.acquire(timeout=60)
@@ -461,7 +461,7 @@ def test_one_slow_step_delays_no_other_tenants(host: StepHost) -> None:
     assert worker.finish(60) == 0
 
     assert read_tenant_status(partner, slow) == "active"
-    assert {read_tenant_status(partner, tenant) for tenant in made} == {"active"}
+    assert {read_tenant_status(partner, tenant) for tenant in tenants} == {"active"}
 
 
 def test_step_of_a_dead_worker_is_run_by_another(host: StepHost) -> None:
@@ -479,7 +479,7 @@ def test_step_of_a_dead_worker_is_run_by_another(host: StepHost) -> None:
     assert read_provisioning(partner, tenant)["steps"][0]["attempts"] == 2
 
 
-def test_a_claim_that_is_kept_is_not_taken_over(host: StepHost) -> None:
+def test_renewed_claim_is_not_taken_over(host: StepHost) -> None:
     host.step("one")
     partner = host.open()
     tenant = partner.create()
@@ -494,7 +494,7 @@ def test_a_claim_that_is_kept_is_not_taken_over(host: StepHost) -> None:
     assert read_tenant_status(partner, tenant) == "active"
 
 
-def test_a_claim_that_is_kept_too_late_does_not_put_off_the_next_attempt(host: StepHost) -> None:
+def test_late_renewal_does_not_delay_the_next_attempt(host: StepHost) -> None:
     host.step("one")
     partner = host.open()
     tenant = partner.create()
@@ -548,7 +548,7 @@ def test_a_step_that_the_host_has_no_more_gives_up(host: StepHost) -> None:
     assert read_tenant_status(partner, tenant) == "failed"
 
 
-def test_a_deleted_tenant_is_provisioned_on_once_it_is_restored(host: StepHost) -> None:
+def test_restored_tenant_resumes_provisioning(host: StepHost) -> None:
     host.step("one")
     host.step("two", after=["one"])
     host.broken["one"] = RuntimeError("boom")
@@ -605,7 +605,7 @@ def test_deprovisioning_runs_before_the_purge(host: StepHost) -> None:
     assert [row["tenant_id"] for row in fetch_rows(host.app, "runs")] == []
 
 
-def test_a_deprovisioning_that_fails_keeps_the_tenant_until_it_is_tried_again(host: StepHost) -> None:
+def test_failed_deprovisioning_keeps_the_tenant_until_retried(host: StepHost) -> None:
     host.step("drop", phase="deprovisioning")
     host.step("tell", phase="deprovisioning", after=["drop"], retries=0)
     host.broken["tell"] = RuntimeError("boom")
@@ -624,7 +624,7 @@ def test_a_deprovisioning_that_fails_keeps_the_tenant_until_it_is_tried_again(ho
     assert fetch_rows(host.app, "tenants") == []
 
 
-def test_the_workers_sweep_deprovisions_what_is_past_its_retention(host: StepHost) -> None:
+def test_worker_sweep_deprovisions_tenants_past_retention(host: StepHost) -> None:
     host.step("drop", phase="deprovisioning")
     partner = host.open()
     tenant = partner.create()
@@ -707,17 +707,17 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
     host.step("one")
     host.open().create()
     host.work()
-    asked: list[str] = []
+    polls: list[str] = []
     worker = host.worker()
     assert worker._calculate_wait() == 2.0, "seconds between two turns"
-    event.listen(storage_of(host.app).engine, "checkout", lambda *_: asked.append("connection"))
+    event.listen(storage_of(host.app).engine, "checkout", lambda *_: polls.append("connection"))
     assert worker._run_once() == 0
 
-    assert len(asked) == 1
+    assert len(polls) == 1
 
 
 @pytest.mark.parametrize(
-    ("register", "said"),
+    ("register", "message"),
     [
         (lambda p: p.step("a b")(lambda: None), "A step's name is"),
         (lambda p: p.step("a", phase="x")(lambda: None), "The phase of a step is"),
@@ -729,6 +729,6 @@ def test_idle_worker_polls_at_most_once_a_second(host: StepHost) -> None:
         (lambda p: [p.step("a")(lambda: None) for _ in "ab"], "There is a provisioning step named 'a'"),
     ],
 )
-def test_a_step_that_cannot_be_is_refused_in_a_sentence(register: Callable[[Any], Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_invalid_step_is_refused_with_a_message(register: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         register(TenantProvisioning())

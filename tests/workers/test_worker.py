@@ -83,14 +83,14 @@ def test_the_worker_of_a_process_is_woken_at_once(host: StepHost) -> None:
     host.app.config["PROVISIONING_WORKER_POLL_SECONDS"] = 60
     partner = host.open()
     partner("GET", "/tenants")
-    begun = time.monotonic()
+    start = time.monotonic()
     tenant = partner.create()
     assert wait_for(lambda: read_tenant_status(partner, tenant) == "active")
 
-    assert time.monotonic() - begun < 50, "one look around is 60 seconds away"
+    assert time.monotonic() - start < 50, "one look around is 60 seconds away"
 
 
-def test_a_worker_that_is_stopped_finishes_what_it_does(host: StepHost) -> None:
+def test_stopped_worker_finishes_its_current_step(host: StepHost) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     @host.provisioning.step("one")
@@ -111,7 +111,7 @@ def test_a_worker_that_is_stopped_finishes_what_it_does(host: StepHost) -> None:
     assert wait_for(lambda: list_worker_threads() == [])
 
 
-def test_drain_does_what_is_due_and_ends(database_url: str) -> None:
+def test_drain_runs_due_work_and_exits(database_url: str) -> None:
     host = StepHost(database_url)
     host.step("one")
     host.step("two", after=["one"])
@@ -143,9 +143,9 @@ def test_a_worker_process_ends_with_grace(tmp_path: Path, database_url: str, num
     process = start_worker(tmp_path, database_url, 0.5)
     assert wait_for((tmp_path / "begun").exists)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, output = process.communicate(timeout=30)
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     assert read_tenant_status(partner, tenant) == "active"
     host.close()
 
@@ -159,9 +159,9 @@ def test_work_beyond_the_grace_period_is_left_to_other_workers(tmp_path: Path, d
     process = start_worker(tmp_path, database_url, 60)
     assert wait_for((tmp_path / "begun").exists)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
+    _, output = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "1 steps were not finished. Another worker will run them again." in said
+    assert "1 steps were not finished. Another worker will run them again." in output
     host.work(120)
 
     assert read_tenant_status(partner, tenant) == "active"
@@ -191,7 +191,7 @@ def test_the_command_line_shows_retries_and_cancels(database_url: str) -> None:
 
 
 class Endless:
-    """Work that goes on until it is stopped, and of which there is always more."""
+    """Work that runs until it is stopped, and never runs out."""
 
     lease, slots = 30.0, 1
 
@@ -237,7 +237,7 @@ def test_drain_reports_an_empty_queue(database_url: str) -> None:
 
 
 class Held:
-    """One piece of work, which lasts until the test ends it; `renewed` counts how often its claim was kept."""
+    """One piece of work, which lasts until the test ends it; `renewed` counts the renewals of its claim."""
 
     lease, slots = 30.0, 1
 
@@ -266,7 +266,7 @@ class Held:
         pass
 
 
-def test_a_claim_is_kept_before_a_third_of_its_lease_is_over(clock: Clock) -> None:
+def test_claim_is_renewed_before_a_third_of_its_lease(clock: Clock) -> None:
     """Others may take what is not kept for a whole lease: two renewals may fail before that."""
     work, turns = Held(), itertools.count()
     seen = [0]

@@ -1,6 +1,6 @@
-"""A Sphinx extension: what the code knows is written by the code, when the pages are built.
+"""A Sphinx extension that generates reference sections from the code when the pages are built.
 
-A page says where: ``<!-- generated: settings -->``. `PAGES` names everything that can be asked for; each is a function
+A page marks the place: ``<!-- generated: settings -->``. `PAGES` names every section; each is a function
 that returns Markdown and needs no Sphinx. Names of settings and problem codes in running text become links.
 """
 
@@ -28,8 +28,8 @@ PAGES: dict[str, Callable[[], str]] = {
 _PLACE = re.compile(r"^<!-- generated: ([a-z]+) -->$", re.MULTILINE)
 
 
-def generated(text: str) -> str:
-    """`text` with every place filled. Raises `KeyError` for one that nothing fills."""
+def fill_places(text: str) -> str:
+    """Return `text` with every marked place filled. Raises `KeyError` for an unknown section."""
     return _PLACE.sub(lambda place: PAGES[place[1]](), text)
 
 
@@ -38,7 +38,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     from .links import LinkNames
 
     def fill(_app: Sphinx, _page: str, source: list[str]) -> None:
-        source[0] = generated(source[0])
+        source[0] = fill_places(source[0])
 
     app.connect("source-read", fill)
     app.add_post_transform(LinkNames)

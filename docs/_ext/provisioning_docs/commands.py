@@ -1,4 +1,4 @@
-"""Every command of ``flask provisioning``, out of click."""
+"""The command reference, generated from the click commands of ``flask provisioning``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import click
 
 from flask_tenant_provisioning.cli import provisioning
 
-from .markdown import code, fenced, heading, lines, table
+from .markdown import code, fence, heading, lines, table
 
 Command = tuple[str, click.Command]
 
 
-def commands(found: click.Command = provisioning, path: str = "flask provisioning") -> Iterator[Command]:
+def commands(root: click.Command = provisioning, path: str = "flask provisioning") -> Iterator[Command]:
     """`found` and all that is below it, each with the words that call it."""
-    yield path, found
-    if isinstance(found, click.Group):
-        for name, command in found.commands.items():
+    yield path, root
+    if isinstance(root, click.Group):
+        for name, command in root.commands.items():
             yield from commands(command, f"{path} {name}")
 
 
@@ -28,7 +28,7 @@ def label(path: str) -> str:
 
 
 def reference() -> str:
-    """A section for each command that does something, those of a group below it."""
+    """Return a section for each command, those of a group below it."""
     return lines(*(_section(path, command) for path, command in commands() if command is not provisioning))
 
 
@@ -38,7 +38,7 @@ def _section(path: str, command: click.Command) -> str:
     return lines(
         heading(level, code(path), label(path)),
         words,
-        "" if isinstance(command, click.Group) else fenced("text", _usage(path, command)),
+        "" if isinstance(command, click.Group) else fence("text", _usage(path, command)),
         table(("option", "meaning"), _options(path, command)),
     )
 

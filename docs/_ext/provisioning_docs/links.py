@@ -1,4 +1,4 @@
-"""Names that the reference explains become links to their explanation."""
+"""Links from names in running text to their reference sections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import problems, settings
 
 
 class LinkNames(SphinxPostTransform):
-    """Makes a link of every code span that is a setting's name or a problem code, unless it stands in its own place."""
+    """Turns every code span with a setting's name or a problem code into a link, except in its own section."""
 
     default_priority = 20
 

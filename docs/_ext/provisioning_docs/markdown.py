@@ -1,4 +1,4 @@
-"""The few forms of Markdown that the generated pages are made of."""
+"""The Markdown elements of the generated pages."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 
 def lines(*blocks: str) -> str:
-    """Blocks with an empty line between them; empty ones are left out."""
+    """Join blocks with an empty line between them; leave out empty ones."""
     return "\n\n".join(block for block in blocks if block)
 
 
 def heading(level: int, text: str, label: str) -> str:
-    """A heading that other pages can refer to by `label`."""
+    """Return a heading that other pages can refer to by `label`."""
     return f"({label})=\n{'#' * level} {text}"
 
 
 def code(text: str) -> str:
-    """A code span that may hold backticks."""
+    """Return a code span; the text may contain backticks."""
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
@@ -27,23 +27,23 @@ def codes(texts: Iterable[str]) -> str:
     return ", ".join(map(code, texts))
 
 
-def value(found: Any) -> str:
+def value(content: Any) -> str:
     """A JSON value as a code span."""
-    return code(json.dumps(found, ensure_ascii=False))
+    return code(json.dumps(content, ensure_ascii=False))
 
 
-def fenced(language: str, text: str) -> str:
+def fence(language: str, text: str) -> str:
     """A block of code."""
     return f"```{language}\n{text}\n```"
 
 
-def as_json(found: Any) -> str:
+def as_json(content: Any) -> str:
     """A block of JSON."""
-    return fenced("json", json.dumps(found, indent=2, ensure_ascii=False))
+    return fence("json", json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table, nothing where it has no rows."""
+    """Return a table, or an empty text for no rows."""
     body = [_row(row) for row in rows]
     return "\n".join([_row(head), _row(["---"] * len(head)), *body]) if body else ""
 

@@ -1,4 +1,4 @@
-"""Every problem code, out of the catalogue of errors."""
+"""The problem reference, generated from the catalogue of errors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .markdown import as_json, code, heading, lines, table
 
 
 def names() -> list[str]:
-    """The codes, by status."""
-    return list(_explained())
+    """Return the codes, by status."""
+    return list(_load_explanations())
 
 
 def label(name: str) -> str:
@@ -21,32 +21,34 @@ def label(name: str) -> str:
 
 
 def reference() -> str:
-    """An index of the codes and a section for each."""
-    found = _explained()
-    where = operations.answering()
-    rows = ((str(one.kind.status), code(name), one.kind.title) for name, one in found.items())
-    sections = (_section(one, where.get(name, [])) for name, one in found.items())
+    """Return an index of the codes and a section for each."""
+    explanations = _load_explanations()
+    where = operations.find_operations_by_problem()
+    rows = (
+        (str(explanation.kind.status), code(name), explanation.kind.title) for name, explanation in explanations.items()
+    )
+    sections = (_section(explanation, where.get(name, [])) for name, explanation in explanations.items())
     return lines(table(("status", "code", "title"), rows), *sections)
 
 
-def _explained() -> dict[str, Explanation]:
+def _load_explanations() -> dict[str, Explanation]:
     api = operations.api()
     return explain_problems(api, api.config.url_prefix)
 
 
-def _section(one: Explanation, where: list[dict[str, Any]]) -> str:
+def _section(explanation: Explanation, where: list[dict[str, Any]]) -> str:
     return lines(
-        heading(2, code(one.code), label(one.code)),
-        f"**Status:** {one.kind.status}",
-        f"**When:** {one.meaning}",
-        f"**What to do:** {one.kind.remedy}",
-        f"**Answered by:** {_answered_by(where)}.",
-        as_json(one.example),
+        heading(2, code(explanation.code), label(explanation.code)),
+        f"**Status:** {explanation.kind.status}",
+        f"**When:** {explanation.meaning}",
+        f"**What to do:** {explanation.kind.remedy}",
+        f"**Answered by:** {_list_operations(where)}.",
+        as_json(explanation.example),
     )
 
 
-def _answered_by(where: list[dict[str, Any]]) -> str:
+def _list_operations(where: list[dict[str, Any]]) -> str:
     if len(where) == len(operations.operations()):
         return "every operation"
-    listed = ", ".join(f"[{code(operations.title(found))}](#{operations.label(found)})" for found in where)
+    listed = ", ".join(f"[{code(operations.title(operation))}](#{operations.label(operation)})" for operation in where)
     return listed or "no operation in particular"

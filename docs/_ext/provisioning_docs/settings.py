@@ -1,4 +1,4 @@
-"""Every ``PROVISIONING_*`` key, out of the `Config` dataclass."""
+"""The configuration reference, generated from the `Config` dataclass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .markdown import code, codes, lines, table
 
 
 def names() -> list[str]:
-    """The keys, in the order of their declaration."""
+    """Return the keys, in the order of their declaration."""
     return [key(field) for field in dataclasses.fields(Config)]
 
 
@@ -20,7 +20,7 @@ def key(field: dataclasses.Field[object]) -> str:
 
 
 def reference() -> str:
-    """An entry for each key: type, default and meaning."""
+    """Return an entry for each key: type, default and meaning."""
     return lines(*map(_entry, dataclasses.fields(Config)))
 
 

@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) in words, as far as the OpenAPI document uses it."""
+"""Descriptions of JSON Schema (draft 2020-12), as far as the OpenAPI document uses it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def shape(schema: Schema) -> str:
         return f"one of {', '.join(map(value, schema['enum']))}"
     types = schema.get("type", [])
     kinds = [types] if isinstance(types, str) else list(types)
-    found = " or ".join(_kind(kind, schema) for kind in kinds) or "anything"
-    return ", ".join([found, *_bounds(schema), *_default(schema)])
+    kinds_text = " or ".join(_kind(kind, schema) for kind in kinds) or "anything"
+    return ", ".join([kinds_text, *_bounds(schema), *_default(schema)])
 
 
-def described(schema: Schema) -> str:
+def describe(schema: Schema) -> str:
     """Return the description of a value, as far as its schema has one."""
-    found: str = schema.get("description", "")
+    text: str = schema.get("description", "")
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping) and values:
         names = schema.get("propertyNames", {})
-        found += f" Each key: {', '.join(_bounds(names)) or 'a string'}; each value: {shape(values)}."
-    return found.strip()
+        text += f" Each key: {', '.join(_bounds(names)) or 'a string'}; each value: {shape(values)}."
+    return text.strip()
 
 
 def _kind(kind: str, schema: Schema) -> str:
@@ -50,15 +50,15 @@ def _kind(kind: str, schema: Schema) -> str:
 
 def _bounds(schema: Schema) -> list[str]:
     return [
-        _between(schema.get(low), schema.get(high), unit)
+        _format_bounds(schema.get(low), schema.get(high), unit)
         for low, high, unit in _BOUNDS
         if low in schema or high in schema
     ]
 
 
-def _between(low: int | None, high: int | None, unit: str) -> str:
-    said = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}–{high}"
-    return f"{said} {unit}".strip()
+def _format_bounds(low: int | None, high: int | None, unit: str) -> str:
+    bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}–{high}"
+    return f"{bounds} {unit}".strip()
 
 
 def _default(schema: Schema) -> list[str]:

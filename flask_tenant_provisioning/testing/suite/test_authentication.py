@@ -1,4 +1,4 @@
-"""Authentication: tokens that are refused, and what the refusal says (RFC 6750, RFC 8725)."""
+"""Authentication: refused tokens, and their challenges (RFC 6750, RFC 8725)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GARBAGE = ("x", "a.b.c", "{token}x", "{token}=", "{token}.x", "{token} x", "{tok
 HOUR = 3600
 
 
-def require_refusal(answer: ApiResponse, code: str, api: MountedApi) -> None:
+def require_refusal(response: ApiResponse, code: str, api: MountedApi) -> None:
     """Demand this refusal, with the challenge that belongs to it."""
-    answer.problem(401, code)
+    response.problem(401, code)
     bare = f'Bearer realm="{api.config.realm}"'
     challenge = bare if code == "authentication-required" else f'{bare}, error="invalid_token"'
-    answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
+    response.require(response.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
 def send_token(partner: Caller, token: str) -> ApiResponse:
@@ -43,17 +43,17 @@ def test_missing_token_is_refused(provisioning_api: MountedApi, route: Route) ->
 
 
 @pytest.mark.parametrize("form", NO_CREDENTIALS)
-def test_other_credentials_are_none(provisioning_partner: Caller, form: str) -> None:
+def test_other_authorization_schemes_are_ignored(provisioning_partner: Caller, form: str) -> None:
     header = form.format(token=provisioning_partner.token("tenant:read"))
-    answer = provisioning_partner.api("GET", TENANTS, headers={"Authorization": header})
-    require_refusal(answer, "authentication-required", provisioning_partner.api)
+    response = provisioning_partner.api("GET", TENANTS, headers={"Authorization": header})
+    require_refusal(response, "authentication-required", provisioning_partner.api)
 
 
 @pytest.mark.parametrize("form", GARBAGE, ids=lambda form: form[:24])
 def test_garbage_is_no_token(provisioning_partner: Caller, form: str) -> None:
     token = form.format(token=provisioning_partner.token("tenant:read"))
-    answer = send_token(provisioning_partner, token)
-    require_refusal(answer, "invalid-token", provisioning_partner.api)
+    response = send_token(provisioning_partner, token)
+    require_refusal(response, "invalid-token", provisioning_partner.api)
 
 
 def test_the_scheme_may_be_spelled_anyhow(provisioning_partner: Caller) -> None:
@@ -124,7 +124,7 @@ def test_a_token_is_for_access_and_complete(provisioning_partner: Caller, case: 
     require_refusal(send_token(provisioning_partner, token), "invalid-token", provisioning_partner.api)
 
 
-@pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda one: repr(one)[:20])
+@pytest.mark.parametrize("partner", [None, 7, "", " ", [], {}, "x" * 256, "a\nb"], ids=lambda value: repr(value)[:20])
 def test_a_partner_is_a_name(provisioning_partner: Caller, partner: Any) -> None:
     claim = provisioning_partner.api.config.partner_claim
     token = provisioning_partner.token("tenant:read", **{claim: partner})
@@ -140,21 +140,21 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_token_stands_in_no_other_place(provisioning_partner: Caller, place: str) -> None:
-    found = PLACES[place](provisioning_partner.token("tenant:create"))
+    place_options = PLACES[place](provisioning_partner.token("tenant:create"))
     require_refusal(
-        provisioning_partner.api("POST", TENANTS, **found), "authentication-required", provisioning_partner.api
+        provisioning_partner.api("POST", TENANTS, **place_options), "authentication-required", provisioning_partner.api
     )
 
 
 @pytest.mark.parametrize("name", ["jwt", "access_token", "token"])
-def test_a_token_in_the_query_is_none(provisioning_partner: Caller, name: str) -> None:
+def test_token_in_the_query_is_ignored(provisioning_partner: Caller, name: str) -> None:
     path = f"{TENANTS}?{name}={provisioning_partner.token('tenant:read')}"
     require_refusal(provisioning_partner.api("GET", path), "authentication-required", provisioning_partner.api)
 
 
 def test_a_refusal_shows_nothing_of_the_token(provisioning_partner: Caller) -> None:
     parts = forged_tokens.TokenParts.parse(provisioning_partner.token("tenant:read")).with_claims(sub="mallory-4711")
-    answer = send_token(provisioning_partner, parts.encode_token())
-    require_refusal(answer, "invalid-token", provisioning_partner.api)
-    leaked = "mallory-4711" in repr(answer) or parts.signature in repr(answer)
-    answer.require(not leaked, "show nothing of the token that it refuses")
+    response = send_token(provisioning_partner, parts.encode_token())
+    require_refusal(response, "invalid-token", provisioning_partner.api)
+    leaked = "mallory-4711" in repr(response) or parts.signature in repr(response)
+    response.require(not leaked, "show nothing of the token that it refuses")

@@ -1,4 +1,4 @@
-"""`POST /bulk-jobs`: what may be sent, by whom, and what is refused and leaves nothing."""
+"""`POST /bulk-jobs`: accepted uploads, their permissions, and refused uploads, which leave nothing."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ WRONG_UPLOADS = {
 @pytest.mark.parametrize("kind", ROW_WRITERS)
 def test_every_kind_of_upload_is_read(provisioning_partner: Caller, kind: str, packed: bool) -> None:
     rows = make_rows(provisioning_partner, metadata={"text": 'a "quote", a comma\nand ü'})
-    found = upload_and_wait(provisioning_partner, rows, kind, packed=packed)
-    answer = provisioning_partner("GET", "/tenants")
-    answer.require(found["state"] == "succeeded", "show what a job has created")
-    made = {tenant["external_id"]: tenant for tenant in answer.document()["items"]}
+    job = upload_and_wait(provisioning_partner, rows, kind, packed=packed)
+    response = provisioning_partner("GET", "/tenants")
+    response.require(job["state"] == "succeeded", "show what a job has created")
+    tenants = {tenant["external_id"]: tenant for tenant in response.document()["items"]}
     for row in rows:
-        tenant = made.get(row["external_id"], {})
-        answer.require(tenant | row == tenant, "show the tenants as they were sent")
+        tenant = tenants.get(row["external_id"], {})
+        response.require(tenant | row == tenant, "show the tenants as they were sent")
 
 
 def test_an_upload_that_is_repeated_is_one_job(provisioning_partner: Caller) -> None:
@@ -72,15 +72,15 @@ def test_an_upload_that_is_repeated_is_one_job(provisioning_partner: Caller) -> 
 @pytest.mark.parametrize("case", BROKEN)
 def test_unreadable_rows_are_malformed(provisioning_partner: Caller, case: str) -> None:
     kind, body = BROKEN[case]
-    answer = upload(provisioning_partner, body, kind)
-    answer.problem(400, "malformed-upload")
-    require_nothing(provisioning_partner, answer)
+    response = upload(provisioning_partner, body, kind)
+    response.problem(400, "malformed-upload")
+    require_nothing(provisioning_partner, response)
 
 
 def test_invalid_gzip_is_malformed(provisioning_partner: Caller) -> None:
-    answer = upload(provisioning_partner, b"{}\n", headers={"Content-Encoding": "gzip"})
-    answer.problem(400, "malformed-upload")
-    require_nothing(provisioning_partner, answer)
+    response = upload(provisioning_partner, b"{}\n", headers={"Content-Encoding": "gzip"})
+    response.problem(400, "malformed-upload")
+    require_nothing(provisioning_partner, response)
 
 
 def test_an_upload_of_nothing_is_malformed(provisioning_partner: Caller) -> None:
@@ -98,30 +98,30 @@ def test_an_upload_of_nothing_is_malformed(provisioning_partner: Caller) -> None
     ids=lambda sent: next(iter(sent.values())),
 )
 def test_an_upload_of_another_kind_is_refused(provisioning_partner: Caller, sent: dict[str, str]) -> None:
-    answer = upload(provisioning_partner, b"{}\n", headers=sent)
-    answer.problem(415, "unsupported-media-type")
-    require_nothing(provisioning_partner, answer)
+    response = upload(provisioning_partner, b"{}\n", headers=sent)
+    response.problem(415, "unsupported-media-type")
+    require_nothing(provisioning_partner, response)
 
 
 @pytest.mark.parametrize("query", WRONG_UPLOADS)
 def test_invalid_upload_parameters_are_named(provisioning_partner: Caller, query: str) -> None:
     body, typed = write_ndjson(make_rows(provisioning_partner)), {"Content-Type": NDJSON}
-    answer = provisioning_partner(
+    response = provisioning_partner(
         "POST", f"{JOBS}?{query}", body=body, headers=typed, also=OPERATION_PERMISSIONS["create"]
     )
     wrong = WRONG_UPLOADS[query]
-    answer.require({*answer.faults("invalid-parameter")} == {wrong}, f"name {wrong} alone")
-    require_nothing(provisioning_partner, answer)
+    response.require({*response.faults("invalid-parameter")} == {wrong}, f"name {wrong} alone")
+    require_nothing(provisioning_partner, response)
 
 
 def test_an_upload_that_announces_too_much_is_refused(provisioning_partner: Caller) -> None:
     announced = {"CONTENT_LENGTH": str(provisioning_partner.api.config.bulk_max_bytes + 1)}
     sent: dict[str, Any] = {"input_stream": io.BytesIO(b"{}"), "headers": {"Content-Type": NDJSON}}
-    answer = provisioning_partner(
+    response = provisioning_partner(
         "POST", JOBS, **sent, environ_overrides=announced, also=OPERATION_PERMISSIONS["create"]
     )
-    answer.problem(413, "upload-too-large")
-    require_nothing(provisioning_partner, answer)
+    response.problem(413, "upload-too-large")
+    require_nothing(provisioning_partner, response)
 
 
 @pytest.mark.parametrize("mode", ["partial", "atomic"])
@@ -130,20 +130,23 @@ def test_an_upload_of_too_many_rows_is_refused(provisioning_partner: Caller, mod
     limit = min(settings.bulk_max_rows, settings.bulk_atomic_rows if mode == "atomic" else settings.bulk_max_rows)
     if limit > MANY:
         pytest.skip(f"the host allows more rows than the {MANY} that the suite sends at most")
-    answer = upload(provisioning_partner, b"{}\n" * (limit + 1), mode=mode)
-    answer.problem(413, "upload-too-large")
-    require_nothing(provisioning_partner, answer)
+    response = upload(provisioning_partner, b"{}\n" * (limit + 1), mode=mode)
+    response.problem(413, "upload-too-large")
+    require_nothing(provisioning_partner, response)
 
 
 @pytest.mark.parametrize("operation", OPERATION_PERMISSIONS)
-def test_an_operation_needs_what_its_single_calls_need(provisioning_partner: Caller, operation: str) -> None:
+def test_bulk_operation_needs_the_rights_of_its_single_calls(provisioning_partner: Caller, operation: str) -> None:
     claim = provisioning_partner.api.config.permissions_claim
     if claim is None:
         pytest.skip("PROVISIONING_PERMISSIONS_CLAIM is None: no claim narrows a role")
     role = provisioning_partner.find_role("bulk:create", *OPERATION_PERMISSIONS[operation])
     for missing in OPERATION_PERMISSIONS[operation]:
-        granted = ["bulk:create", *{one for needed in OPERATION_PERMISSIONS.values() for one in needed} - {missing}]
+        granted = [
+            "bulk:create",
+            *{permission for needed in OPERATION_PERMISSIONS.values() for permission in needed} - {missing},
+        ]
         headers = {**provisioning_partner.make_role_header(role, **{claim: granted}), "Content-Type": NDJSON}
-        answer = provisioning_partner.api("POST", f"{JOBS}?operation={operation}", body=b"{}\n", headers=headers)
-        answer.problem(403, "insufficient-permission", required=[*OPERATION_PERMISSIONS[operation]])
-        require_nothing(provisioning_partner, answer)
+        response = provisioning_partner.api("POST", f"{JOBS}?operation={operation}", body=b"{}\n", headers=headers)
+        response.problem(403, "insufficient-permission", required=[*OPERATION_PERMISSIONS[operation]])
+        require_nothing(provisioning_partner, response)

@@ -1,4 +1,4 @@
-"""`POST /tenants`: what a new tenant is, what is refused, and what must be unique."""
+"""`POST /tenants`: new tenants, refused bodies, and unique fields."""
 
 from __future__ import annotations
 
@@ -46,39 +46,39 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
 
 def test_a_tenant_is_created(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
-    answer = provisioning_partner("POST", TENANTS, json=body)
-    tenant = answer.tenant(201)
-    answer.require(tenant | body == tenant, "show the tenant as it was sent")
-    answer.require(tenant["partner"] == provisioning_partner.partner, "create it for the caller's partner")
-    answer.require(tenant["status"] in ("active", "provisioning"), "create it active, or provisioning")
-    answer.require(tenant["created_at"] == tenant["updated_at"], "say that it was never changed")
+    response = provisioning_partner("POST", TENANTS, json=body)
+    tenant = response.tenant(201)
+    response.require(tenant | body == tenant, "show the tenant as it was sent")
+    response.require(tenant["partner"] == provisioning_partner.partner, "create it for the caller's partner")
+    response.require(tenant["status"] in ("active", "provisioning"), "create it active, or provisioning")
+    response.require(tenant["created_at"] == tenant["updated_at"], "say that it was never changed")
     unset = {"suspended_reason": None, "deleted_at": None, "purge_at": None, "version": 1}
-    answer.require(tenant | unset == tenant, "create it in version 1, neither suspended nor deleted")
+    response.require(tenant | unset == tenant, "create it in version 1, neither suspended nor deleted")
 
 
-def test_a_new_tenant_is_where_the_location_says(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
-    made = answer.tenant(201)
-    found = provisioning_partner("GET", provisioning_partner.api.get_path(answer.header("Location"))).tenant()
-    answer.require(found["tenant"] == made["tenant"], "name in Location where the tenant is")
+def test_location_of_a_new_tenant_returns_it(provisioning_partner: Caller) -> None:
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+    created = response.tenant(201)
+    tenant = provisioning_partner("GET", provisioning_partner.api.get_path(response.header("Location"))).tenant()
+    response.require(tenant["tenant"] == created["tenant"], "name in Location where the tenant is")
 
 
 def test_absent_fields_are_empty(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
-    answer = provisioning_partner("POST", TENANTS, json=body)
+    response = provisioning_partner("POST", TENANTS, json=body)
     empty: dict[str, Any] = {"external_id": None, "phone_number": None, "industry": None, "plan": None, "metadata": {}}
-    tenant = answer.tenant(201)
+    tenant = response.tenant(201)
     for name in empty.keys() - body.keys():
-        answer.require(tenant[name] == empty[name], f"leave {name} empty")
+        response.require(tenant[name] == empty[name], f"leave {name} empty")
 
 
 def test_a_name_is_trimmed(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
-    answer = provisioning_partner("POST", TENANTS, json={**body, "client_name": f" \t{body['client_name']}\n "})
-    answer.require(answer.tenant(201)["client_name"] == body["client_name"], "trim the name")
+    response = provisioning_partner("POST", TENANTS, json={**body, "client_name": f" \t{body['client_name']}\n "})
+    response.require(response.tenant(201)["client_name"] == body["client_name"], "trim the name")
 
 
-def test_text_of_every_script_comes_back_as_it_was_sent(provisioning_partner: Caller) -> None:
+def test_text_of_every_script_is_returned_unchanged(provisioning_partner: Caller) -> None:
     metadata = {
         "имя": "株式会社 🏢",
         "e\u0301": "a\u202eb",
@@ -87,60 +87,60 @@ def test_text_of_every_script_comes_back_as_it_was_sent(provisioning_partner: Ca
         "html": "<script>&",
     }
     tenant = provisioning_partner.create(metadata=metadata)
-    answer = provisioning_partner("GET", f"{TENANTS}/{tenant['tenant']}")
-    answer.require(answer.tenant()["metadata"] == metadata, "show every text as it was sent")
+    response = provisioning_partner("GET", f"{TENANTS}/{tenant['tenant']}")
+    response.require(response.tenant()["metadata"] == metadata, "show every text as it was sent")
 
 
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_a_field_of_the_servers_is_refused(provisioning_partner: Caller, name: str) -> None:
-    answer = provisioning_partner("POST", TENANTS, json={**provisioning_partner.body(), name: READ_ONLY[name]})
-    answer.require(answer.faults() == {f"#/{name}": "read-only"}, f"refuse {name} alone, as read-only")
+    response = provisioning_partner("POST", TENANTS, json={**provisioning_partner.body(), name: READ_ONLY[name]})
+    response.require(response.faults() == {f"#/{name}": "read-only"}, f"refuse {name} alone, as read-only")
 
 
 def test_an_unknown_field_is_named(provisioning_partner: Caller) -> None:
     body = {**provisioning_partner.body(), "no~such/field": 1}
-    answer = provisioning_partner("POST", TENANTS, json=body)
-    answer.require(answer.faults() == {"#/no~0such~1field": "unknown-field"}, "name the unknown field")
+    response = provisioning_partner("POST", TENANTS, json=body)
+    response.require(response.faults() == {"#/no~0such~1field": "unknown-field"}, "name the unknown field")
 
 
 @pytest.mark.parametrize("name", ["client_name", "email"])
 def test_a_required_field_is_missed(provisioning_partner: Caller, name: str) -> None:
     body = {field: value for field, value in provisioning_partner.body().items() if field != name}
-    answer = provisioning_partner("POST", TENANTS, json=body)
-    answer.require(answer.faults() == {f"#/{name}": "required"}, f"miss {name} alone")
+    response = provisioning_partner("POST", TENANTS, json=body)
+    response.require(response.faults() == {f"#/{name}": "required"}, f"miss {name} alone")
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_value_is_named(provisioning_partner: Caller, case: str) -> None:
     name, value, pointer, code = WRONG[case]
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(**{name: value}))
-    answer.require(answer.faults() == {pointer: code}, f"say {code} of {pointer} alone")
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(**{name: value}))
+    response.require(response.faults() == {pointer: code}, f"say {code} of {pointer} alone")
 
 
-def test_all_that_is_wrong_is_named_at_once(provisioning_partner: Caller) -> None:
+def test_all_wrong_values_are_named_at_once(provisioning_partner: Caller) -> None:
     wrong = {"client_name": "", "email": "admin@", "phone_number": "call me", "colour": "red", "metadata": {"a": 1}}
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(**wrong))
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(**wrong))
     named = {"#/client_name", "#/email", "#/phone_number", "#/colour", "#/metadata/a"}
-    answer.require({*answer.faults()} == named, f"name {', '.join(sorted(named))}")
+    response.require({*response.faults()} == named, f"name {', '.join(sorted(named))}")
 
 
-def test_a_plan_must_exist_where_the_host_names_its_plans(provisioning_partner: Caller) -> None:
+def test_unknown_plan_is_refused_if_plans_are_declared(provisioning_partner: Caller) -> None:
     if provisioning_partner.api.mount.plans is None:
         pytest.skip("the host declares no plans")
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan="no such plan"))
-    answer.require(answer.faults() == {"#/plan": "unknown-plan"}, "refuse a plan that does not exist")
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan="no such plan"))
+    response.require(response.faults() == {"#/plan": "unknown-plan"}, "refuse a plan that does not exist")
 
 
-def test_an_email_is_taken_once_however_it_is_spelled(provisioning_partner: Caller) -> None:
+def test_email_is_unique_regardless_of_case(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(email=tenant["email"].upper()))
-    answer.problem(409, "tenant-exists", field="email", conflicting_tenant=tenant["tenant"])
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(email=tenant["email"].upper()))
+    response.problem(409, "tenant-exists", field="email", conflicting_tenant=tenant["tenant"])
 
 
 def test_an_external_id_is_taken_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(external_id="taken")
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(external_id="taken"))
-    answer.problem(409, "tenant-exists", field="external_id", conflicting_tenant=tenant["tenant"])
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(external_id="taken"))
+    response.problem(409, "tenant-exists", field="external_id", conflicting_tenant=tenant["tenant"])
 
 
 def test_a_tenant_that_was_refused_does_not_exist(provisioning_partner: Caller) -> None:

@@ -13,66 +13,70 @@ EXPLAINED = {"type", "code", "title", "status", "meaning", "remedy", "example"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_a_document_is_public_where_the_host_says_so(provisioning_partner: Caller, path: str) -> None:
+def test_document_is_public_if_configured(provisioning_partner: Caller, path: str) -> None:
     provisioning_partner("GET", path).expect(200)
-    answer = provisioning_partner.api("GET", path)
+    response = provisioning_partner.api("GET", path)
     if provisioning_partner.api.config.public_docs:
-        answer.expect(200)
+        response.expect(200)
     else:
-        answer.problem(401, "authentication-required")
+        response.problem(401, "authentication-required")
 
 
 def test_the_openapi_document_is_valid(provisioning_partner: Caller) -> None:
     validator = pytest.importorskip("openapi_spec_validator", reason="the extra 'testing' is not installed")
-    answer = provisioning_partner("GET", "/openapi.json")
-    document = answer.document()
+    response = provisioning_partner("GET", "/openapi.json")
+    document = response.document()
     errors = [error.message for error in validator.OpenAPIV31SpecValidator(document).iter_errors()]
-    answer.require(not errors, f"be valid OpenAPI 3.1; {'; '.join(errors)}")
+    response.require(not errors, f"be valid OpenAPI 3.1; {'; '.join(errors)}")
 
 
-def test_the_openapi_document_has_every_operation_and_what_it_needs(provisioning_partner: Caller) -> None:
+def test_openapi_document_describes_every_operation(provisioning_partner: Caller) -> None:
     api = provisioning_partner.api
-    answer = provisioning_partner("GET", "/openapi.json")
-    paths = answer.document()["paths"]
+    response = provisioning_partner("GET", "/openapi.json")
+    paths = response.document()["paths"]
     for route in api.mount.routes:
         operation = paths.get(get_path_template(route), {}).get(route.method.lower())
-        answer.require(operation is not None, f"describe {route.method} {get_path_template(route)}")
+        response.require(operation is not None, f"describe {route.method} {get_path_template(route)}")
         needed = [*api.get_required_permissions(route)]
-        answer.require(
+        response.require(
             operation["x-permissions"] == needed, f"say what {route.method} {get_path_template(route)} needs"
         )
 
 
-def test_the_openapi_document_says_where_the_api_is(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("GET", "/openapi.json")
-    expected = answer.sent.path.removesuffix("/openapi.json")
-    answer.require([one["url"] for one in answer.document()["servers"]] == [expected], f"name the server {expected}")
+def test_openapi_document_names_the_server_url(provisioning_partner: Caller) -> None:
+    response = provisioning_partner("GET", "/openapi.json")
+    expected = response.sent.path.removesuffix("/openapi.json")
+    response.require(
+        [server["url"] for server in response.document()["servers"]] == [expected], f"name the server {expected}"
+    )
 
 
 def test_the_page_of_the_api_is_served_whole(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("GET", "/docs").expect(200)
-    answer.require(answer.media_type == "text/html", "be a page")
-    answer.require("Content-Security-Policy" in answer.headers, "come with a Content-Security-Policy")
+    response = provisioning_partner("GET", "/docs").expect(200)
+    response.require(response.media_type == "text/html", "be a page")
+    response.require("Content-Security-Policy" in response.headers, "come with a Content-Security-Policy")
 
 
 @pytest.mark.parametrize("code", PROBLEM_TITLES)
 def test_every_problem_code_is_explained(provisioning_partner: Caller, code: str) -> None:
-    answer = provisioning_partner("GET", f"/problems/{code}", headers={"Accept": "application/json"})
-    found = answer.document()
-    answer.require({*found} >= EXPLAINED and all(found[name] for name in EXPLAINED), "explain the code whole")
-    same = all(found["example"][name] == found[name] for name in ("type", "code", "title", "status"))
-    answer.require(found["code"] == code and same, "give an example of this code")
+    response = provisioning_partner("GET", f"/problems/{code}", headers={"Accept": "application/json"})
+    problem = response.document()
+    response.require({*problem} >= EXPLAINED and all(problem[name] for name in EXPLAINED), "explain the code whole")
+    same = all(problem["example"][name] == problem[name] for name in ("type", "code", "title", "status"))
+    response.require(problem["code"] == code and same, "give an example of this code")
 
 
 def test_the_index_of_problems_has_every_code(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("GET", "/problems", headers={"Accept": "application/json"})
-    codes = {one["code"] for one in answer.document()["items"]}
-    answer.require(codes >= {*PROBLEM_TITLES}, f"list {', '.join(sorted({*PROBLEM_TITLES} - codes))} too")
+    response = provisioning_partner("GET", "/problems", headers={"Accept": "application/json"})
+    codes = {problem["code"] for problem in response.document()["items"]}
+    response.require(codes >= {*PROBLEM_TITLES}, f"list {', '.join(sorted({*PROBLEM_TITLES} - codes))} too")
 
 
 def test_an_explanation_is_a_page_for_people(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("GET", "/problems/tenant-exists", headers={"Accept": "text/html"}).expect(200)
-    answer.require(answer.media_type == "text/html" and "tenant-exists" in answer.text, "be a page about the code")
+    response = provisioning_partner("GET", "/problems/tenant-exists", headers={"Accept": "text/html"}).expect(200)
+    response.require(
+        response.media_type == "text/html" and "tenant-exists" in response.text, "be a page about the code"
+    )
 
 
 def test_the_type_of_a_problem_leads_to_its_explanation(provisioning_partner: Caller) -> None:
@@ -80,8 +84,8 @@ def test_the_type_of_a_problem_leads_to_its_explanation(provisioning_partner: Ca
     if api.config.problem_base_uri:
         pytest.skip("PROVISIONING_PROBLEM_BASE_URI leads elsewhere")
     problem = api("GET", "/no-such-thing").problem(404, "not-found")
-    answer = provisioning_partner("GET", api.get_path(problem["type"]), headers={"Accept": "application/json"})
-    answer.require(answer.document()["type"] == problem["type"], "explain the problem that led here")
+    response = provisioning_partner("GET", api.get_path(problem["type"]), headers={"Accept": "application/json"})
+    response.require(response.document()["type"] == problem["type"], "explain the problem that led here")
 
 
 def test_an_unknown_problem_code_is_not_found(provisioning_partner: Caller) -> None:

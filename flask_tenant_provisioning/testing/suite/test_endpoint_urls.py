@@ -18,7 +18,7 @@ from flask_tenant_provisioning.testing.events import (
 )
 from flask_tenant_provisioning.testing.responses import ApiResponse
 
-#: Addresses within somebody's network, each of another kind; a host may allow some of them.
+#: Addresses within internal networks, each of another kind; a host may allow some of them.
 INSIDE = (
     "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.255", "169.254.169.254", "172.16.0.1",  # noqa: S104
     "172.31.255.255", "192.0.0.1", "192.168.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255",
@@ -44,15 +44,15 @@ def attempt(caller: Caller, url: str) -> ApiResponse:
     return caller("POST", WEBHOOKS, json=make_endpoint_body(caller, url=url))
 
 
-def require_refused_url(answer: ApiResponse) -> None:
+def require_refused_url(response: ApiResponse) -> None:
     """Demand that the URL is refused, and named alone."""
-    answer.require(answer.faults() == {"#/url": "refused-url"}, "refuse the URL, and name it alone")
+    response.require(response.faults() == {"#/url": "refused-url"}, "refuse the URL, and name it alone")
 
 
 def skip_what_the_host_allows(caller: Caller, *addresses: str) -> None:
     """Skip where the operator has excepted the network of one of these."""
     networks = caller.api.config.webhook_allowed_networks
-    if any(ip_address(one) in network for one in addresses for network in networks):
+    if any(ip_address(address) in network for address in addresses for network in networks):
         pytest.skip("PROVISIONING_WEBHOOK_ALLOWED_NETWORKS allows this address")
 
 
@@ -104,18 +104,18 @@ def test_unsendable_url_is_refused(provisioning_partner: Caller, end: str) -> No
 
 @pytest.mark.parametrize("url", [None, 7, "", "x" * 2049])
 def test_a_url_is_text_of_2048_characters_at_most(provisioning_partner: Caller, url: object) -> None:
-    answer = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner, url=url))
-    answer.require({*answer.faults()} == {"#/url"}, "name the URL alone")
+    response = provisioning_partner("POST", WEBHOOKS, json=make_endpoint_body(provisioning_partner, url=url))
+    response.require({*response.faults()} == {"#/url"}, "name the URL alone")
 
 
 def test_an_endpoint_is_not_led_inside_afterwards(provisioning_partner: Caller) -> None:
     skip_what_the_host_allows(provisioning_partner, "169.254.169.254")
-    made = create_endpoint(provisioning_partner)
+    endpoint = create_endpoint(provisioning_partner)
     inside = make_webhook_url(provisioning_partner.api.config, "169.254.169.254")
-    answer = change_endpoint(provisioning_partner, "PATCH", made, json={"url": inside})
-    require_refused_url(answer)
-    shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(made)))
-    answer.require(shown == remove_secret(made), "leave the endpoint as it was")
+    response = change_endpoint(provisioning_partner, "PATCH", endpoint, json={"url": inside})
+    require_refused_url(response)
+    shown = require_endpoint(provisioning_partner("GET", get_endpoint_path(endpoint)))
+    response.require(shown == remove_secret(endpoint), "leave the endpoint as it was")
 
 
 def test_a_refused_url_makes_no_endpoint(provisioning_partner: Caller) -> None:

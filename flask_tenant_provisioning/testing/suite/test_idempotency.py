@@ -12,12 +12,14 @@ USABLE = ("k", "x" * 255, "with space", "~!#$%&'()*+-./:;<=>?@[\\]^_`{|}", '"quo
 USELESS = ("", "x" * 256, "é", "one, two", '"')
 
 
-def require_replayed(answer: ApiResponse, first: ApiResponse) -> None:
-    """Demand the first request's answer."""
-    answer.require(answer.headers.get("Idempotency-Replayed") == "true", "answer with Idempotency-Replayed: true")
+def require_replayed(response: ApiResponse, first: ApiResponse) -> None:
+    """Demand the first request's response."""
+    response.require(response.headers.get("Idempotency-Replayed") == "true", "answer with Idempotency-Replayed: true")
     kept = ("ETag", "Location", "Content-Type")
-    same = answer.status == first.status and answer.body == first.body
-    answer.require(same and all(answer.headers.get(one) == first.headers.get(one) for one in kept), "repeat its answer")
+    same = response.status == first.status and response.body == first.body
+    response.require(
+        same and all(response.headers.get(name) == first.headers.get(name) for name in kept), "repeat its answer"
+    )
 
 
 def test_a_creation_that_is_repeated_creates_once(provisioning_partner: Caller) -> None:
@@ -46,7 +48,7 @@ def test_a_change_that_is_repeated_changes_once(provisioning_partner: Caller) ->
     first.require(provisioning_partner.read(tenant) == changed, "change the tenant once")
 
 
-def test_a_repeated_change_of_state_tells_what_the_first_found(provisioning_partner: Caller) -> None:
+def test_repeated_state_change_replays_the_first_response(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     first = provisioning_partner.write("POST", tenant, "/suspend", headers=KEY)
     suspended = first.tenant()
@@ -63,16 +65,16 @@ def test_a_key_is_for_one_request(provisioning_partner: Caller) -> None:
         provisioning_partner.write("PATCH", tenant, json={"client_name": "x"}, headers=KEY),
         provisioning_partner.write("POST", tenant, "/suspend", headers=KEY),
     )
-    for answer in others:
-        answer.problem(422, "idempotency-key-reused")
+    for response in others:
+        response.problem(422, "idempotency-key-reused")
     others[0].require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
 def test_a_key_is_the_partners_own(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     body = provisioning_partner.body()
     mine = provisioning_partner("POST", TENANTS, json=body, headers=KEY).tenant(201)
-    answer = provisioning_stranger("POST", TENANTS, json=provisioning_stranger.body(), headers=KEY)
-    answer.require(answer.tenant(201)["tenant"] != mine["tenant"], "know nothing of another partner's keys")
+    response = provisioning_stranger("POST", TENANTS, json=provisioning_stranger.body(), headers=KEY)
+    response.require(response.tenant(201)["tenant"] != mine["tenant"], "know nothing of another partner's keys")
 
 
 def test_a_conflict_is_repeated_too(provisioning_partner: Caller) -> None:
@@ -93,9 +95,9 @@ def test_an_invalid_request_uses_no_key_up(provisioning_partner: Caller) -> None
 def test_permission_comes_before_a_replay(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     provisioning_partner("POST", TENANTS, json=body, headers=KEY).tenant(201)
-    nobody = provisioning_partner.make_role_header(None)
-    answer = provisioning_partner.api("POST", TENANTS, json=body, headers={**KEY, **nobody})
-    answer.problem(403, "insufficient-permission")
+    anonymous = provisioning_partner.make_role_header(None)
+    response = provisioning_partner.api("POST", TENANTS, json=body, headers={**KEY, **anonymous})
+    response.problem(403, "insufficient-permission")
 
 
 @pytest.mark.parametrize("key", USABLE, ids=lambda key: key[:30])
@@ -114,14 +116,14 @@ def test_a_quoted_key_is_the_bare_one(provisioning_partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("key", USELESS, ids=lambda key: key[:30])
-def test_a_key_that_is_none_is_refused(provisioning_partner: Caller, key: str) -> None:
+def test_invalid_idempotency_key_is_refused(provisioning_partner: Caller, key: str) -> None:
     headers = {"Idempotency-Key": key}
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(), headers=headers)
-    answer.problem(400, "invalid-idempotency-key")
-    answer.require(provisioning_partner.list_tenants() == [], "create nothing")
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(), headers=headers)
+    response.problem(400, "invalid-idempotency-key")
+    response.require(provisioning_partner.list_tenants() == [], "create nothing")
 
 
-def test_a_replay_shows_the_tenant_as_it_was(provisioning_partner: Caller) -> None:
+def test_replay_returns_the_tenant_of_the_first_response(provisioning_partner: Caller) -> None:
     body = provisioning_partner.body()
     first = provisioning_partner("POST", TENANTS, json=body, headers=KEY)
     tenant = provisioning_partner.wait_until_active(first.tenant(201))

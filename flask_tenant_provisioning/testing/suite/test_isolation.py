@@ -29,26 +29,28 @@ def request_route(caller: Caller, route: Route, tenant: str) -> ApiResponse:
     return caller(route.method, route.rule.replace("<tenant_id>", tenant), headers={"If-Match": "*"}, **content)
 
 
-def normalize_answer(answer: ApiResponse, tenant: str) -> str:
-    """The answer without what must differ: the request's id and the id that was asked for."""
-    document = {name: value for name, value in answer.problem(404, "tenant-not-found").items() if name != "request_id"}
+def normalize_answer(response: ApiResponse, tenant: str) -> str:
+    """Return the response without the parts that must differ: the request's id and the requested id."""
+    document = {
+        name: value for name, value in response.problem(404, "tenant-not-found").items() if name != "request_id"
+    }
     return json.dumps(document).replace(tenant, "ID")
 
 
 @by_id
-def test_anothers_tenant_answers_as_one_that_never_was(
+def test_tenant_of_another_partner_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     tenant = provisioning_partner.create()
     theirs = request_route(provisioning_stranger, route, tenant["tenant"])
-    nobodys = request_route(provisioning_stranger, route, NEVER)
-    same = normalize_answer(theirs, tenant["tenant"]) == normalize_answer(nobodys, NEVER)
+    absent = request_route(provisioning_stranger, route, NEVER)
+    same = normalize_answer(theirs, tenant["tenant"]) == normalize_answer(absent, NEVER)
     theirs.require(same, "answer as for an id that never was")
     theirs.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
 
 
 @by_id
-def test_a_deleted_tenant_of_anothers_is_no_more_there(
+def test_another_partners_deleted_tenant_returns_404(
     provisioning_partner: Caller, provisioning_stranger: Caller, route: Route
 ) -> None:
     deleted = provisioning_partner.delete(provisioning_partner.create())
@@ -59,8 +61,8 @@ def test_a_list_shows_the_callers_own_tenants_alone(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
     theirs, mine = provisioning_stranger.create(), provisioning_partner.create()
-    answer = provisioning_partner("GET", f"{TENANTS}?include_deleted=true")
-    answer.require(answer.document() == {"items": [mine], "next": None}, "list the caller's tenant alone")
+    response = provisioning_partner("GET", f"{TENANTS}?include_deleted=true")
+    response.require(response.document() == {"items": [mine], "next": None}, "list the caller's tenant alone")
     named = provisioning_partner("GET", f"{TENANTS}?email={theirs['email']}")
     named.require(named.document()["items"] == [], "find nothing of another partner's")
 
@@ -70,46 +72,46 @@ def test_two_partners_may_use_one_email_and_one_external_id(
 ) -> None:
     tenant = provisioning_partner.create(external_id="shared")
     same = {"email": tenant["email"], "external_id": "shared"}
-    answer = provisioning_stranger("POST", TENANTS, json=provisioning_stranger.body(**same))
-    answer.require(answer.tenant(201)["tenant"] != tenant["tenant"], "create another tenant")
+    response = provisioning_stranger("POST", TENANTS, json=provisioning_stranger.body(**same))
+    response.require(response.tenant(201)["tenant"] != tenant["tenant"], "create another tenant")
 
 
 def test_an_upsert_reaches_no_tenant_of_anothers(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
     tenant = provisioning_partner.create(external_id="shared")
-    answer = provisioning_stranger(
+    response = provisioning_stranger(
         "PUT", get_upsert_path("shared"), json=provisioning_stranger.body(external_id="shared")
     )
-    answer.require(answer.tenant(201)["partner"] == provisioning_stranger.partner, "create the caller's own tenant")
-    answer.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
+    response.require(response.tenant(201)["partner"] == provisioning_stranger.partner, "create the caller's own tenant")
+    response.require(provisioning_partner.read(tenant) == tenant, "leave the other partner's tenant as it was")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_partner_may_not_name_a_partner(provisioning_partner: Caller, method: str) -> None:
+def test_partner_cannot_use_the_partner_parameter(provisioning_partner: Caller, method: str) -> None:
     content: dict[str, Any] = {"json": provisioning_partner.body()} if method == "POST" else {}
     for partner in (provisioning_partner.partner, "somebody-else"):
-        answer = provisioning_partner(method, f"{TENANTS}?partner={partner}", **content)
-        answer.problem(403, "insufficient-permission")
+        response = provisioning_partner(method, f"{TENANTS}?partner={partner}", **content)
+        response.problem(403, "insufficient-permission")
 
 
 def test_administrator_reaches_tenants_of_any_partner(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
-    answer = everybody("GET", get_tenant_path(tenant))
-    answer.require(answer.tenant() == tenant, "show the tenant")
+    tenant, administrator = provisioning_partner.create(), provisioning_stranger.administrator()
+    response = administrator("GET", get_tenant_path(tenant))
+    response.require(response.tenant() == tenant, "show the tenant")
     name = provisioning_partner.body()["client_name"]
-    changed = everybody.write("PATCH", tenant, json={"client_name": name})
+    changed = administrator.write("PATCH", tenant, json={"client_name": name})
     changed.require(changed.tenant()["client_name"] == name, "change the tenant")
     changed.require(provisioning_partner.read(tenant) == changed.tenant(), "change it for its partner too")
 
 
-def test_an_administrator_lists_and_creates_for_the_partner_that_it_names(
+def test_administrator_lists_and_creates_for_the_partner_parameter(
     provisioning_partner: Caller, provisioning_stranger: Caller
 ) -> None:
-    tenant, everybody = provisioning_partner.create(), provisioning_stranger.administrator()
+    tenant, administrator = provisioning_partner.create(), provisioning_stranger.administrator()
     query = f"?partner={provisioning_partner.partner}"
-    answer = everybody("POST", TENANTS + query, json=provisioning_partner.body())
-    made = provisioning_partner.wait_until_active(answer.tenant(201))
-    answer.require(made["partner"] == provisioning_partner.partner, "create it for the partner that was named")
-    listed = everybody("GET", TENANTS + query)
-    listed.require(listed.document()["items"] == [tenant, made], "list this partner's tenants")
+    response = administrator("POST", TENANTS + query, json=provisioning_partner.body())
+    created = provisioning_partner.wait_until_active(response.tenant(201))
+    response.require(created["partner"] == provisioning_partner.partner, "create it for the partner that was named")
+    listed = administrator("GET", TENANTS + query)
+    listed.require(listed.document()["items"] == [tenant, created], "list this partner's tenants")

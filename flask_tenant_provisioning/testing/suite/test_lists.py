@@ -33,20 +33,20 @@ WRONG_QUERIES = {
 }
 
 
-def iter_pages(partner: Caller, **asked: Any) -> Iterator[ApiResponse]:
+def iter_pages(partner: Caller, **query: Any) -> Iterator[ApiResponse]:
     """Every page of a list, by `next`."""
     cursor = None
     while True:
-        answer = partner("GET", f"{TENANTS}?{urlencode({**asked, **({'cursor': cursor} if cursor else {})})}")
-        yield answer
-        cursor = answer.document()["next"]
+        response = partner("GET", f"{TENANTS}?{urlencode({**query, **({'cursor': cursor} if cursor else {})})}")
+        yield response
+        cursor = response.document()["next"]
         if cursor is None:
             return
 
 
-def list_items(partner: Caller, **asked: Any) -> list[dict[str, Any]]:
+def list_items(partner: Caller, **query: Any) -> list[dict[str, Any]]:
     """The whole list."""
-    return [tenant for answer in iter_pages(partner, **asked) for tenant in answer.document()["items"]]
+    return [tenant for response in iter_pages(partner, **query) for tenant in response.document()["items"]]
 
 
 def create_tenants(partner: Caller) -> list[dict[str, Any]]:
@@ -61,49 +61,49 @@ def first_page(provisioning_partner: Caller) -> ApiResponse:
     return provisioning_partner("GET", f"{TENANTS}?limit=2")
 
 
-def get_next_page(partner: Caller, cursor: str, **asked: Any) -> ApiResponse:
+def get_next_page(partner: Caller, cursor: str, **query: Any) -> ApiResponse:
     """Read the page after `cursor`, of a list that may be another."""
-    return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **asked, 'cursor': cursor})}")
+    return partner("GET", f"{TENANTS}?{urlencode({'limit': 2, **query, 'cursor': cursor})}")
 
 
 def test_a_list_shows_whole_tenants(provisioning_partner: Caller) -> None:
     tenants = create_tenants(provisioning_partner)
-    answer = provisioning_partner("GET", TENANTS)
-    document = answer.document()
-    answer.require({*document} == {"items", "next"} and document["next"] is None, "answer items, and no next")
+    response = provisioning_partner("GET", TENANTS)
+    document = response.document()
+    response.require({*document} == {"items", "next"} and document["next"] is None, "answer items, and no next")
     for tenant in document["items"]:
-        answer.require_tenant(tenant)
-    answer.require(document["items"] == tenants, "list the tenants in the order of their creation")
+        response.require_tenant(tenant)
+    response.require(document["items"] == tenants, "list the tenants in the order of their creation")
 
 
 def test_an_empty_list_is_a_list(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("GET", TENANTS)
-    answer.require(answer.document() == {"items": [], "next": None}, "answer an empty list")
-    answer.require("Link" not in answer.headers, "name no next page")
+    response = provisioning_partner("GET", TENANTS)
+    response.require(response.document() == {"items": [], "next": None}, "answer an empty list")
+    response.require("Link" not in response.headers, "name no next page")
 
 
 @pytest.mark.parametrize("limit", [1, 2, COUNT, COUNT + 1, 100_000])
 def test_following_next_leads_to_every_tenant_once(provisioning_partner: Caller, limit: int) -> None:
-    tenants, answers = create_tenants(provisioning_partner), []
-    found: list[dict[str, Any]] = []
-    for answer in iter_pages(provisioning_partner, limit=limit):
-        answers.append(answer)
-        page = answer.document()["items"]
-        answer.require(0 < len(page) <= limit, f"hold 1 to {limit} tenants")
-        found += page
-    answers[-1].require(found == tenants, "end the list after every tenant was shown once")
+    tenants, responses = create_tenants(provisioning_partner), []
+    listed: list[dict[str, Any]] = []
+    for response in iter_pages(provisioning_partner, limit=limit):
+        responses.append(response)
+        page = response.document()["items"]
+        response.require(0 < len(page) <= limit, f"hold 1 to {limit} tenants")
+        listed += page
+    responses[-1].require(listed == tenants, "end the list after every tenant was shown once")
 
 
-def test_the_link_leads_where_next_leads(provisioning_partner: Caller, first_page: ApiResponse) -> None:
+def test_link_header_leads_to_the_next_page(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     link = re.fullmatch(r'<([^>]+)>; rel="next"', first_page.header("Link"))
     if link is None:
         first_page.fail('answer with one Link whose rel is "next"')
-    asked = parse_qs(urlsplit(link[1]).query)
+    query = parse_qs(urlsplit(link[1]).query)
     expected = {"limit": ["2"], "cursor": [first_page.document()["next"]]}
-    first_page.require(asked == expected, "keep in its Link what was asked")
-    answer = provisioning_partner("GET", provisioning_partner.api.get_path(link[1]))
+    first_page.require(query == expected, "keep in its Link what was asked")
+    response = provisioning_partner("GET", provisioning_partner.api.get_path(link[1]))
     same = get_next_page(provisioning_partner, first_page.document()["next"]).document()
-    answer.require(answer.document()["items"] == same["items"], "show the next page")
+    response.require(response.document()["items"] == same["items"], "show the next page")
 
 
 def test_new_tenant_does_not_shift_pages(provisioning_partner: Caller, first_page: ApiResponse) -> None:
@@ -119,9 +119,9 @@ def test_a_list_is_sorted_over_all_its_pages(provisioning_partner: Caller, sort:
     if sort.endswith("client_name"):
         tenants.sort(key=lambda tenant: unicodedata.normalize("NFKC", tenant["client_name"]).casefold())
     expected = tenants[::-1] if sort.startswith("-") else tenants
-    answer = provisioning_partner("GET", f"{TENANTS}?sort={sort}")
-    answer.require(answer.document()["items"] == expected, f"sort the list by {sort}")
-    answer.require(list_items(provisioning_partner, sort=sort, limit=2) == expected, f"sort its pages by {sort}")
+    response = provisioning_partner("GET", f"{TENANTS}?sort={sort}")
+    response.require(response.document()["items"] == expected, f"sort the list by {sort}")
+    response.require(list_items(provisioning_partner, sort=sort, limit=2) == expected, f"sort its pages by {sort}")
 
 
 @pytest.mark.parametrize("name", ["email", "external_id", "industry", "plan", "status"])
@@ -130,21 +130,21 @@ def test_a_filter_leaves_the_others_out(provisioning_partner: Caller, name: str)
     wanted = tenants[2]
     if wanted[name] is None:
         pytest.skip(f"the tenants that the suite makes here have no {name}")
-    answer = provisioning_partner("GET", f"{TENANTS}?{urlencode({name: wanted[name]})}")
+    response = provisioning_partner("GET", f"{TENANTS}?{urlencode({name: wanted[name]})}")
     expected = [tenant for tenant in tenants if tenant[name] == wanted[name]]
-    answer.require(answer.document()["items"] == expected, f"list those whose {name} is {wanted[name]!r}")
+    response.require(response.document()["items"] == expected, f"list those whose {name} is {wanted[name]!r}")
 
 
-def test_an_email_is_found_however_it_is_spelled(provisioning_partner: Caller) -> None:
+def test_email_filter_ignores_case(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", f"{TENANTS}?email={quote(tenant['email'].upper())}")
-    answer.require(answer.document()["items"] == [tenant], "find the tenant")
+    response = provisioning_partner("GET", f"{TENANTS}?email={quote(tenant['email'].upper())}")
+    response.require(response.document()["items"] == [tenant], "find the tenant")
 
 
 def test_a_name_is_found_by_its_beginning(provisioning_partner: Caller) -> None:
     tenants = create_tenants(provisioning_partner)
-    answer = provisioning_partner("GET", f"{TENANTS}?q={tenants[2]['client_name'][:3].swapcase().replace(' ', '+')}")
-    answer.require(answer.document()["items"] == [tenants[2]], "find the tenant by the beginning of its name")
+    response = provisioning_partner("GET", f"{TENANTS}?q={tenants[2]['client_name'][:3].swapcase().replace(' ', '+')}")
+    response.require(response.document()["items"] == [tenants[2]], "find the tenant by the beginning of its name")
     for odd in ("%25", "_", "%5C", "'"):
         nothing = provisioning_partner("GET", f"{TENANTS}?q={odd}")
         nothing.require(nothing.document()["items"] == [], "take every character for itself")
@@ -159,11 +159,11 @@ def test_a_time_divides_a_list(provisioning_partner: Caller, name: str) -> None:
         ("before", "2999-01-01T00:00:00Z", tenants),
         ("before", "2000-01-01T00:00:00Z", []),
     ):
-        answer = provisioning_partner("GET", f"{TENANTS}?{urlencode({f'{name}_{bound}': when})}")
-        answer.require(answer.document()["items"] == expected, f"list {len(expected)} tenants")
+        response = provisioning_partner("GET", f"{TENANTS}?{urlencode({f'{name}_{bound}': when})}")
+        response.require(response.document()["items"] == expected, f"list {len(expected)} tenants")
 
 
-def test_the_deleted_are_listed_where_they_are_asked_for(provisioning_partner: Caller) -> None:
+def test_deleted_tenants_are_listed_on_request(provisioning_partner: Caller) -> None:
     living, gone = provisioning_partner.create(), provisioning_partner.create()
     deleted = provisioning_partner.delete(gone)
     for query, expected in (
@@ -172,15 +172,15 @@ def test_the_deleted_are_listed_where_they_are_asked_for(provisioning_partner: C
         ("?status=deleted", [deleted]),
         ("?status=active", [living]),
     ):
-        answer = provisioning_partner("GET", TENANTS + query)
-        answer.require(answer.document()["items"] == expected, f"list {len(expected)} tenants")
+        response = provisioning_partner("GET", TENANTS + query)
+        response.require(response.document()["items"] == expected, f"list {len(expected)} tenants")
 
 
 @pytest.mark.parametrize("query", WRONG_QUERIES)
-def test_a_wrong_parameter_is_named(provisioning_partner: Caller, query: str) -> None:
-    answer = provisioning_partner("GET", f"{TENANTS}?{query}")
-    answer.require(
-        {*answer.faults("invalid-parameter")} == {WRONG_QUERIES[query]}, f"name {WRONG_QUERIES[query]} alone"
+def test_invalid_parameter_is_named(provisioning_partner: Caller, query: str) -> None:
+    response = provisioning_partner("GET", f"{TENANTS}?{query}")
+    response.require(
+        {*response.faults("invalid-parameter")} == {WRONG_QUERIES[query]}, f"name {WRONG_QUERIES[query]} alone"
     )
 
 
@@ -204,13 +204,13 @@ def test_a_forged_cursor_is_refused(provisioning_partner: Caller, first_page: Ap
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "query",
     [{"sort": "-created_at"}, {"sort": "client_name"}, {"status": "active"}, {"include_deleted": "true"}, {"q": "a"}],
 )
 def test_a_cursor_of_another_list_is_refused(
-    provisioning_partner: Caller, first_page: ApiResponse, asked: dict[str, str]
+    provisioning_partner: Caller, first_page: ApiResponse, query: dict[str, str]
 ) -> None:
-    get_next_page(provisioning_partner, first_page.document()["next"], **asked).problem(400, "invalid-cursor")
+    get_next_page(provisioning_partner, first_page.document()["next"], **query).problem(400, "invalid-cursor")
 
 
 def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, first_page: ApiResponse) -> None:
@@ -219,5 +219,5 @@ def test_a_cursor_of_another_partners_is_refused(provisioning_stranger: Caller, 
 
 def test_a_cursor_serves_pages_of_any_size(provisioning_partner: Caller, first_page: ApiResponse) -> None:
     cursor = first_page.document()["next"]
-    one, two = (get_next_page(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
-    first_page.require(one == two[:1] and len(two) == 2, "be followed by pages of any size")
+    single, two = (get_next_page(provisioning_partner, cursor, limit=limit).document()["items"] for limit in (1, 2))
+    first_page.require(single == two[:1] and len(two) == 2, "be followed by pages of any size")

@@ -1,4 +1,4 @@
-"""Partners: how much each may have, on which plans, below whom, and whose tenants are whose."""
+"""Partners: quotas, allowed plans, the hierarchy, and moves of tenants."""
 
 from __future__ import annotations
 
@@ -31,59 +31,59 @@ def register_partner(partner: Caller) -> dict[str, Any]:
 
 def change_partner(partner: Caller, fields: dict[str, Any]) -> ApiResponse:
     """Return the response to an administrator who changes the partner."""
-    found, admin = read_partner(partner), partner.administrator()
-    return admin("PATCH", partner_path(partner), json=fields, headers=admin.make_if_match(found))
+    current, admin = read_partner(partner), partner.administrator()
+    return admin("PATCH", partner_path(partner), json=fields, headers=admin.make_if_match(current))
 
 
 @contextmanager
 def change_temporarily(partner: Caller, **fields: Any) -> Iterator[ApiResponse]:
     """Have a partner changed for as long as the block lasts."""
     before = register_partner(partner)
-    answer = change_partner(partner, fields)
-    answer.document()
+    response = change_partner(partner, fields)
+    response.document()
     try:
-        yield answer
+        yield response
     finally:
         change_partner(partner, {name: before[name] for name in fields})
 
 
 def count_tenants(partner: Caller) -> dict[str, Any]:
     """The partner's row of the report."""
-    answer = partner.administrator()("GET", f"/usage?partner={quote(partner.partner, safe='')}")
-    (row,) = answer.document()["items"]
-    found: dict[str, Any] = row
-    return found
+    response = partner.administrator()("GET", f"/usage?partner={quote(partner.partner, safe='')}")
+    (row,) = response.document()["items"]
+    counts: dict[str, Any] = row
+    return counts
 
 
 def test_a_partner_is_registered_and_named(provisioning_partner: Caller) -> None:
     before = register_partner(provisioning_partner)
-    answer = change_partner(provisioning_partner, {"name": "Example Ltd"})
-    found = answer.document()
-    version = {"version": before["version"] + 1, "updated_at": found["updated_at"]}
-    answer.require(found == {**before, "name": "Example Ltd", **version}, "change the name, no more")
-    answer.require(read_partner(provisioning_partner) == found, "keep what it showed")
+    response = change_partner(provisioning_partner, {"name": "Example Ltd"})
+    document = response.document()
+    version = {"version": before["version"] + 1, "updated_at": document["updated_at"]}
+    response.require(document == {**before, "name": "Example Ltd", **version}, "change the name, no more")
+    response.require(read_partner(provisioning_partner) == document, "keep what it showed")
 
 
 def test_all_errors_of_a_partner_are_reported(provisioning_partner: Caller) -> None:
     register_partner(provisioning_partner)
     wrong = {"max_tenants": -1, "allowed_plans": "all", "status": "gone", "partner": "another"}
-    answer = change_partner(provisioning_partner, wrong)
+    response = change_partner(provisioning_partner, wrong)
     faults = {
         "#/allowed_plans": "invalid-type",
         "#/max_tenants": "invalid-number",
         "#/partner": "read-only",
         "#/status": "invalid-choice",
     }
-    answer.require(answer.faults() == faults, "name every field that is wrong")
+    response.require(response.faults() == faults, "name every field that is wrong")
 
 
-def test_a_partner_has_no_more_tenants_than_it_may(provisioning_partner: Caller) -> None:
+def test_partner_quota_limits_its_tenants(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     with change_temporarily(provisioning_partner, max_tenants=1):
-        answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
-        answer.problem(403, "quota-exceeded", limit=1, partner=provisioning_partner.partner)
-        answer.require(count_tenants(provisioning_partner)["remaining"] == 0, "leave no room in the report")
-        answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant that is there")
+        response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+        response.problem(403, "quota-exceeded", limit=1, partner=provisioning_partner.partner)
+        response.require(count_tenants(provisioning_partner)["remaining"] == 0, "leave no room in the report")
+        response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant that is there")
         provisioning_partner.write("DELETE", tenant).expect(200)
         provisioning_partner.create()
 
@@ -91,18 +91,18 @@ def test_a_partner_has_no_more_tenants_than_it_may(provisioning_partner: Caller)
 def test_a_tenant_is_put_on_allowed_plans_alone(provisioning_partner: Caller) -> None:
     plan = (provisioning_partner.api.mount.plans or (OTHER_PLAN,))[0]
     with change_temporarily(provisioning_partner, allowed_plans=[]):
-        answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan=plan))
-        answer.problem(403, "plan-not-allowed", plan=plan, allowed=[])
+        response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body(plan=plan))
+        response.problem(403, "plan-not-allowed", plan=plan, allowed=[])
 
 
 def test_a_suspended_partner_is_refused_at_once(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     with change_temporarily(provisioning_partner, status="suspended"):
         provisioning_partner("GET", get_tenant_path(tenant)).problem(403, "partner-suspended")
-        answer = provisioning_partner.administrator()("GET", get_tenant_path(tenant))
-        answer.require(answer.tenant() == tenant, "show the tenant to an administrator")
-    answer = provisioning_partner("GET", get_tenant_path(tenant))
-    answer.require(answer.tenant() == tenant, "show the tenant again")
+        response = provisioning_partner.administrator()("GET", get_tenant_path(tenant))
+        response.require(response.tenant() == tenant, "show the tenant to an administrator")
+    response = provisioning_partner("GET", get_tenant_path(tenant))
+    response.require(response.tenant() == tenant, "show the tenant again")
 
 
 def test_parent_partner_reads_and_does_not_write(provisioning_partner: Caller, provisioning_stranger: Caller) -> None:
@@ -111,10 +111,10 @@ def test_parent_partner_reads_and_does_not_write(provisioning_partner: Caller, p
     query = f"?partner={quote(provisioning_stranger.partner, safe='')}"
     provisioning_partner("GET", TENANTS + query).problem(403, "insufficient-permission")
     with change_temporarily(provisioning_stranger, parent=provisioning_partner.partner):
-        answer = provisioning_partner("GET", TENANTS + query)
-        answer.require(answer.document()["items"] == [tenant], "list the tenants of the partner below")
-        answer = provisioning_partner("GET", get_tenant_path(tenant) + query)
-        answer.require(answer.tenant() == tenant, "show the tenant")
+        response = provisioning_partner("GET", TENANTS + query)
+        response.require(response.document()["items"] == [tenant], "list the tenants of the partner below")
+        response = provisioning_partner("GET", get_tenant_path(tenant) + query)
+        response.require(response.tenant() == tenant, "show the tenant")
         body = provisioning_partner.body()
         provisioning_partner("POST", TENANTS + query, json=body).problem(403, "insufficient-permission")
         circle = change_partner(provisioning_partner, {"parent": provisioning_stranger.partner})
@@ -128,17 +128,17 @@ def test_a_tenant_is_moved_with_its_counters(provisioning_partner: Caller, provi
     tenant = provisioning_partner.create()
     register_partner(provisioning_stranger)
     admin = provisioning_partner.administrator()
-    answer = admin.write("POST", tenant, "/move", json={"partner": provisioning_stranger.partner})
-    found = answer.tenant()
-    version = {"version": tenant["version"] + 1, "updated_at": found["updated_at"]}
+    response = admin.write("POST", tenant, "/move", json={"partner": provisioning_stranger.partner})
+    moved_tenant = response.tenant()
+    version = {"version": tenant["version"] + 1, "updated_at": moved_tenant["updated_at"]}
     moved = {**tenant, "partner": provisioning_stranger.partner, **version}
-    answer.require(found == moved, "give the tenant to the other partner, no more")
-    answer.require(provisioning_stranger.read(found) == found, "show it to the partner whose it is")
+    response.require(moved_tenant == moved, "give the tenant to the other partner, no more")
+    response.require(provisioning_stranger.read(moved_tenant) == moved_tenant, "show it to the partner whose it is")
     provisioning_partner("GET", get_tenant_path(tenant)).problem(404, "tenant-not-found")
-    answer.require(count_tenants(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
-    answer.require(count_tenants(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
-    nobody = admin.write("POST", found, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})
-    nobody.require(nobody.faults() == {"#/partner": "unknown-partner"}, "know no such partner")
+    response.require(count_tenants(provisioning_partner)["tenants"]["total"] == 0, "count it here no more")
+    response.require(count_tenants(provisioning_stranger)["tenants"]["active"] == 1, "count it there")
+    unknown = admin.write("POST", moved_tenant, "/move", json={"partner": f"{provisioning_stranger.partner}-nobody"})
+    unknown.require(unknown.faults() == {"#/partner": "unknown-partner"}, "know no such partner")
 
 
 def test_the_report_counts_tenants_by_status(provisioning_partner: Caller) -> None:
@@ -146,6 +146,6 @@ def test_the_report_counts_tenants_by_status(provisioning_partner: Caller) -> No
     provisioning_partner.write("POST", provisioning_partner.create(), "/suspend").expect(200)
     tenants = count_tenants(provisioning_partner)["tenants"]
     named = {name: tenants[name] for name in ("active", "suspended", "total")}
-    answer = provisioning_partner.administrator()("GET", "/usage", headers={"Accept": "text/csv"})
-    answer.require(named == {"active": 1, "suspended": 1, "total": 2}, "count both")
-    answer.expect(200).require(answer.media_type == "text/csv", "come as CSV as well")
+    response = provisioning_partner.administrator()("GET", "/usage", headers={"Accept": "text/csv"})
+    response.require(named == {"active": 1, "suspended": 1, "total": 2}, "count both")
+    response.expect(200).require(response.media_type == "text/csv", "come as CSV as well")

@@ -1,4 +1,4 @@
-"""Roles: each may do what the operations declare, no more and no less."""
+"""Roles: each has exactly the permissions that the operations declare."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.m
 
 
 def send_request(partner: Caller, route: Route, role: str | None, **claims: Any) -> ApiResponse:
-    """The answer of `route` to somebody in `role` who asks for what is not there, or sends nothing."""
+    """Return the response of `route` to a caller in `role` who names a missing resource, or sends nothing."""
     path = re.sub("<[^>]+>", NEVER, route.rule)
     return partner.api(route.method, path, headers=partner.make_role_header(role, **claims))
 
 
-def require_denied(answer: ApiResponse, route: Route, partner: Caller) -> None:
-    """Demand the refusal that names what is needed."""
-    answer.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
+def require_denied(response: ApiResponse, route: Route, partner: Caller) -> None:
+    """Demand the refusal that names the required permissions."""
+    response.problem(403, "insufficient-permission", required=[*route.permissions])  # type: ignore[misc]
     scope = " ".join(route.permissions)  # type: ignore[arg-type]
     challenge = f'Bearer realm="{partner.api.config.realm}", error="insufficient_scope", scope="{scope}"'
-    answer.require(answer.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
+    response.require(response.header("WWW-Authenticate") == challenge, f"challenge with {challenge}")
 
 
-def require_admitted(answer: ApiResponse, route: Route, who: str) -> None:
-    """Demand that `who` called was let pass; what was asked may need more, such as what a bulk job is to do."""
+def require_admitted(response: ApiResponse, route: Route, who: str) -> None:
+    """Demand that `who` was admitted; the operation itself may need more, such as that of a bulk job."""
     needed = {*route.permissions}  # type: ignore[misc]
-    is_denied = answer.status == 403 and not needed.isdisjoint(answer.json().get("required", needed))
-    answer.require(answer.status != 401 and not is_denied, f"let {who} pass")
+    is_denied = response.status == 403 and not needed.isdisjoint(response.json().get("required", needed))
+    response.require(response.status != 401 and not is_denied, f"let {who} pass")
 
 
 def find_granting_role(partner: Caller, route: Route) -> str:
@@ -49,13 +49,13 @@ def find_granting_role(partner: Caller, route: Route) -> str:
 
 
 @guarded
-def test_each_role_may_do_what_it_grants(provisioning_partner: Caller, route: Route) -> None:
+def test_each_role_opens_the_routes_it_grants(provisioning_partner: Caller, route: Route) -> None:
     for role, granted in provisioning_partner.api.config.roles.items():
-        answer = send_request(provisioning_partner, route, role)
+        response = send_request(provisioning_partner, route, role)
         if {*route.permissions} <= {*granted}:  # type: ignore[misc]
-            require_admitted(answer, route, f"the role {role}")
+            require_admitted(response, route, f"the role {role}")
         else:
-            require_denied(answer, route, provisioning_partner)
+            require_denied(response, route, provisioning_partner)
 
 
 @guarded
@@ -75,8 +75,8 @@ def test_the_permissions_of_a_token_narrow_its_role(provisioning_partner: Caller
         require_denied(
             send_request(provisioning_partner, route, role, **{claim: narrowed}), route, provisioning_partner
         )
-    answer = send_request(provisioning_partner, route, role, **{claim: " ".join(route.permissions)})  # type: ignore[arg-type]
-    require_admitted(answer, route, " and ".join(route.permissions))  # type: ignore[arg-type]
+    response = send_request(provisioning_partner, route, role, **{claim: " ".join(route.permissions)})  # type: ignore[arg-type]
+    require_admitted(response, route, " and ".join(route.permissions))  # type: ignore[arg-type]
 
 
 def test_a_claim_adds_no_permission(provisioning_partner: Caller) -> None:
@@ -89,5 +89,5 @@ def test_permission_is_asked_before_anything_else(provisioning_partner: Caller) 
     tenant = provisioning_partner.create()
     headers = {**provisioning_partner.make_role_header(None), "If-Match": '"0"', "Accept": "text/html"}
     for path in (get_tenant_path(tenant), get_tenant_path({"tenant": NEVER}), get_tenant_path({"tenant": "no id"})):
-        answer = provisioning_partner.api("PATCH", f"{path}?colour=red", body=b"{", headers=headers)
-        answer.problem(403, "insufficient-permission")
+        response = provisioning_partner.api("PATCH", f"{path}?colour=red", body=b"{", headers=headers)
+        response.problem(403, "insufficient-permission")

@@ -1,4 +1,4 @@
-"""`If-Match` and `If-None-Match` on writes: nobody is overwritten (RFC 9110 §13)."""
+"""`If-Match` and `If-None-Match` on writes: optimistic locking (RFC 9110 §13)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def send_conditional(
 @writes
 def test_a_write_to_another_version_fails(provisioning_partner: Caller, write: str) -> None:
     tenant = prepare(provisioning_partner, write)
-    answer = send_conditional(provisioning_partner, tenant, write, '"0"')
-    answer.problem(412, "precondition-failed")
-    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+    response = send_conditional(provisioning_partner, tenant, write, '"0"')
+    response.problem(412, "precondition-failed")
+    response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
 @writes
@@ -51,8 +51,8 @@ def test_a_write_to_this_version_succeeds(provisioning_partner: Caller, write: s
     if write == "DELETE":
         provisioning_partner.api.require_retention()
     tenant = prepare(provisioning_partner, write)
-    answer = send_conditional(provisioning_partner, tenant, write, f'"{tenant["version"]}"')
-    answer.require(answer.tenant()["version"] == tenant["version"] + 1, "count one version more")
+    response = send_conditional(provisioning_partner, tenant, write, f'"{tenant["version"]}"')
+    response.require(response.tenant()["version"] == tenant["version"] + 1, "count one version more")
 
 
 @pytest.mark.parametrize("header", FAILING)
@@ -71,11 +71,11 @@ def test_if_match_takes_a_list_and_a_star(provisioning_partner: Caller, header: 
 def test_if_none_match_excludes_a_version(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     headers = {"If-None-Match": f'"{tenant["version"]}"'}
-    answer = provisioning_partner.write("PATCH", tenant, json={"client_name": "x"}, headers=headers)
-    answer.problem(412, "precondition-failed")
+    response = provisioning_partner.write("PATCH", tenant, json={"client_name": "x"}, headers=headers)
+    response.problem(412, "precondition-failed")
 
 
-def test_of_two_writers_with_one_etag_the_first_wins(provisioning_partner: Caller) -> None:
+def test_first_writer_with_one_etag_wins(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
     etag = f'"{tenant["version"]}"'
     first = send_conditional(provisioning_partner, tenant, "PATCH", etag).tenant()
@@ -91,27 +91,27 @@ def test_a_write_without_if_match_is_taken_or_refused_as_the_host_says(
     if write == "DELETE":
         provisioning_partner.api.require_retention()
     tenant = prepare(provisioning_partner, write)
-    answer = send_conditional(provisioning_partner, tenant, write, None)
+    response = send_conditional(provisioning_partner, tenant, write, None)
     if not provisioning_partner.api.config.require_if_match:
-        answer.tenant()
+        response.tenant()
         return
-    answer.problem(428, "precondition-required")
-    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+    response.problem(428, "precondition-required")
+    response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
 def test_the_precondition_of_a_purge_counts(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    everybody = provisioning_partner.administrator()
+    administrator = provisioning_partner.administrator()
     path = f"{get_tenant_path(tenant)}?purge=true"
-    answer = everybody("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
-    answer.problem(412, "precondition-failed")
-    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+    response = administrator("DELETE", path, headers={"If-Match": '"0"'}, also=["tenant:purge"])
+    response.problem(412, "precondition-failed")
+    response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
-def test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed(provisioning_partner: Caller) -> None:
+def test_etag_of_a_compressed_response_is_the_version(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create(metadata={f"note{number}": "x" * 400 for number in range(5)})
-    answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"Accept-Encoding": "gzip"}).expect(200)
-    answer.require(
-        answer.header("ETag") == format_etag(tenant["version"]), "answer with the version in the ETag", PACKED
+    response = provisioning_partner("GET", get_tenant_path(tenant), headers={"Accept-Encoding": "gzip"}).expect(200)
+    response.require(
+        response.header("ETag") == format_etag(tenant["version"]), "answer with the version in the ETag", PACKED
     )
-    answer.require(answer.tenant() == tenant, "show the tenant as it is")
+    response.require(response.tenant() == tenant, "show the tenant as it is")

@@ -14,34 +14,34 @@ STEP = {
 
 def test_an_active_tenant_has_been_provisioned(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", f"{get_tenant_path(tenant)}/provisioning")
-    found = answer.document()
+    response = provisioning_partner("GET", f"{get_tenant_path(tenant)}/provisioning")
+    progress = response.document()
     done = {"tenant": tenant["tenant"], "phase": "provisioning", "state": "succeeded"}
-    answer.require(found | done == found, "show that the provisioning has succeeded")
-    for step in found["steps"]:
-        answer.require({*step} == STEP, f"show {', '.join(sorted(STEP))} of each step")
-        answer.require(step["state"] == "succeeded", "show that each step has succeeded")
+    response.require(progress | done == progress, "show that the provisioning has succeeded")
+    for step in progress["steps"]:
+        response.require({*step} == STEP, f"show {', '.join(sorted(STEP))} of each step")
+        response.require(step["state"] == "succeeded", "show that each step has succeeded")
 
 
 def test_a_tenant_is_provisioning_while_there_are_steps_to_do(provisioning_partner: Caller) -> None:
-    answer = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
-    made = answer.tenant(201)
-    if made["status"] != "provisioning":
+    response = provisioning_partner("POST", TENANTS, json=provisioning_partner.body())
+    created = response.tenant(201)
+    if created["status"] != "provisioning":
         pytest.skip("this host registers no steps")
-    found = provisioning_partner.wait_until_active(made)
-    answer.require(found["version"] > made["version"], "be followed by a change that makes the tenant active")
+    tenant = provisioning_partner.wait_until_active(created)
+    response.require(tenant["version"] > created["version"], "be followed by a change that makes the tenant active")
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
 def test_active_tenant_cannot_be_retried_or_cancelled(provisioning_partner: Caller, action: str) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner.write("POST", tenant, f"/provisioning/{action}")
-    answer.problem(409, "invalid-state")
-    answer.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
+    response = provisioning_partner.write("POST", tenant, f"/provisioning/{action}")
+    response.problem(409, "invalid-state")
+    response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
 def test_the_health_of_the_service_is_public(provisioning_api: MountedApi) -> None:
-    answer = provisioning_api("GET", "/health")
-    found = answer.document()
-    answer.require({*found} == {"status", "database", "worker"}, "show the status, the database and the worker")
-    answer.require(found["database"]["status"] == "ok", "show that the database answers")
+    response = provisioning_api("GET", "/health")
+    health = response.document()
+    response.require({*health} == {"status", "database", "worker"}, "show the status, the database and the worker")
+    response.require(health["database"]["status"] == "ok", "show that the database answers")

@@ -1,4 +1,4 @@
-"""`GET /tenants/{id}`: the tenant, its ETag, and what is no id."""
+"""`GET /tenants/{id}`: the tenant, its ETag, and invalid ids."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ NO_IDS = (
 )
 
 
-def test_a_tenant_reads_as_it_was_created(provisioning_partner: Caller) -> None:
+def test_get_returns_the_created_tenant(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", get_tenant_path(tenant))
-    answer.require(answer.tenant() == tenant, "show the tenant as its creation did")
+    response = provisioning_partner("GET", get_tenant_path(tenant))
+    response.require(response.tenant() == tenant, "show the tenant as its creation did")
 
 
 def test_an_id_may_be_spelled_in_capitals(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", get_tenant_path({"tenant": tenant["tenant"].upper()}))
-    answer.require(answer.tenant() == tenant, "show the tenant")
+    response = provisioning_partner("GET", get_tenant_path({"tenant": tenant["tenant"].upper()}))
+    response.require(response.tenant() == tenant, "show the tenant")
 
 
 @pytest.mark.parametrize("text", NO_IDS, ids=lambda text: text[:40])
@@ -36,25 +36,25 @@ def test_absent_tenant_is_not_found(provisioning_partner: Caller, text: str) -> 
 
 def test_head_answers_as_get_without_the_body(provisioning_partner: Caller) -> None:
     tenant = provisioning_partner.create()
-    got, headed = (
+    full, headed = (
         provisioning_partner("GET", get_tenant_path(tenant)),
         provisioning_partner("HEAD", get_tenant_path(tenant)),
     )
     headed.expect(200).require(not headed.body, "answer without a body")
-    headed.require(headed.header("ETag") == got.header("ETag"), "answer with the ETag of GET")
+    headed.require(headed.header("ETag") == full.header("ETag"), "answer with the ETag of GET")
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"0", {}', "*"])
 def test_current_version_returns_304(provisioning_partner: Caller, form: str) -> None:
     tenant = provisioning_partner.create()
     etag = provisioning_partner("GET", get_tenant_path(tenant)).header("ETag")
-    answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": form.format(etag)})
-    answer.expect(304).require(not answer.body, "answer without a body")
-    answer.require(answer.header("ETag") == etag, "name the version in its ETag")
+    response = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": form.format(etag)})
+    response.expect(304).require(not response.body, "answer without a body")
+    response.require(response.header("ETag") == etag, "name the version in its ETag")
 
 
 @pytest.mark.parametrize("header", ['"0"', "1", "", '"unterminated'])
 def test_other_version_returns_the_tenant(provisioning_partner: Caller, header: str) -> None:
     tenant = provisioning_partner.create()
-    answer = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": header})
-    answer.require(answer.tenant() == tenant, "show the tenant")
+    response = provisioning_partner("GET", get_tenant_path(tenant), headers={"If-None-Match": header})
+    response.require(response.tenant() == tenant, "show the tenant")

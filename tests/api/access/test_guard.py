@@ -1,4 +1,4 @@
-"""Who may do what: roles, permissions and partners; and a remembered token opens no more than a new one."""
+"""Permissions by role and partner; a cached token grants no more than a new one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROLES: dict[str, tuple[str, ...]] = {**DEFAULT_ROLES, "no role": (), "a role tha
 
 
 def challenge(*permissions: str) -> str:
-    """What a 403 demands, to the letter."""
+    """The exact challenge of a 403."""
     return f'Bearer realm="provisioning", error="insufficient_scope", scope="{" ".join(permissions)}"'
 
 
@@ -50,7 +50,7 @@ def address(route: Route) -> str:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
-def test_a_role_opens_the_routes_whose_permissions_it_grants_and_no_other(app: Flask, route: Route, role: str) -> None:
+def test_role_opens_only_routes_with_granted_permissions(app: Flask, route: Route, role: str) -> None:
     assert isinstance(route.permissions, tuple)
     response = Caller(app, roles=[role])(route.method, address(route))
     missing = [permission for permission in route.permissions if permission not in ROLES[role]]
@@ -120,7 +120,7 @@ def test_a_public_route_must_say_so() -> None:
 
 
 def principal(claims: dict[str, Any], **config: Any) -> Principal:
-    """Whom these claims describe under this configuration."""
+    """The principal of these claims under this configuration."""
     return Principal.from_claims({"sub": "someone", **claims}, Config.read(config, {}))
 
 
@@ -136,10 +136,10 @@ def test_the_default_roles_are_those_of_the_contract() -> None:
 
 
 def test_roles_add_up() -> None:
-    found = principal({"roles": ["partner-viewer", "buyer"]}, PROVISIONING_ROLES={
+    caller = principal({"roles": ["partner-viewer", "buyer"]}, PROVISIONING_ROLES={
         "partner-viewer": ["tenant:read"], "buyer": ["tenant:create"],
     })  # fmt: skip
-    assert found.permissions == {"tenant:read", "tenant:create"}
+    assert caller.permissions == {"tenant:read", "tenant:create"}
 
 
 ALL = frozenset(DEFAULT_ROLES["partner-admin"])
@@ -168,7 +168,7 @@ def test_the_permissions_claim_narrows_and_never_widens(claim: Any, left: frozen
     assert principal({"roles": ["partner-admin"], "permissions": claim}).permissions == left
 
 
-def test_without_the_permissions_claim_all_that_the_roles_grant_is_left() -> None:
+def test_missing_permissions_claim_keeps_all_granted_permissions() -> None:
     assert principal({"roles": ["partner-admin"]}).permissions == ALL
 
 
@@ -185,11 +185,11 @@ def test_scope_is_not_read_unless_the_host_names_it() -> None:
 
 def test_the_permissions_claim_may_be_switched_off() -> None:
     app = Config.read({}, {"permissions_claim": None})
-    found = Principal.from_claims({"sub": "s", "roles": "partner-admin", "permissions": []}, app)
-    assert found.permissions == ALL
+    caller = Principal.from_claims({"sub": "s", "roles": "partner-admin", "permissions": []}, app)
+    assert caller.permissions == ALL
 
 
-def test_a_dotted_permissions_claim_that_leads_nowhere_narrows_only_where_it_is_spoilt() -> None:
+def test_missing_dotted_permissions_claim_grants_all_and_invalid_one_none() -> None:
     config = {"PROVISIONING_PERMISSIONS_CLAIM": "api.permissions"}
     assert principal({"roles": "partner-admin", "api": {}}, **config).permissions == ALL
     assert principal({"roles": "partner-admin", "api": "x"}, **config).permissions == frozenset()
@@ -235,8 +235,8 @@ ROLE_CLAIMS: dict[str, tuple[str, dict[str, Any], bool]] = {
 
 @pytest.mark.parametrize(("name", "claims", "granted"), ROLE_CLAIMS.values(), ids=ROLE_CLAIMS)
 def test_roles_come_from_the_claim_that_the_host_names(name: str, claims: dict[str, Any], granted: bool) -> None:
-    found = principal(claims, PROVISIONING_ROLES_CLAIM=name)
-    assert found.permissions == (frozenset(DEFAULT_ROLES["partner-viewer"]) if granted else frozenset())
+    caller = principal(claims, PROVISIONING_ROLES_CLAIM=name)
+    assert caller.permissions == (frozenset(DEFAULT_ROLES["partner-viewer"]) if granted else frozenset())
 
 
 @pytest.mark.parametrize("roles", [None, 5, True, {"partner-admin": 1}, [["partner-admin"]]], ids=repr)
@@ -308,7 +308,7 @@ def test_a_partner_path_through_something_else_does_not_fall_back_to_sub(make_ap
     assert Caller(app, org={"id": "acme"})("GET", "/tenants").status_code == 200
 
 
-def test_sub_names_the_partner_where_the_host_says_so(make_app: MakeApp) -> None:
+def test_partner_from_sub_reads_the_partner_from_sub(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_PARTNER_FROM_SUB=True)
     caller = Caller(app)
     with signing_context(app):
@@ -326,22 +326,22 @@ def test_naming_a_partner_is_for_administrators(app: Flask, role: str, whose: st
 
 
 def test_an_administrator_sees_every_partner(app: Flask) -> None:
-    one, two, admin = Caller(app), Caller(app), Caller(app, roles=["provisioning-admin"])
-    made = [one.create(), two.create()]
-    for tenant in made:
+    first, second, admin = Caller(app), Caller(app), Caller(app, roles=["provisioning-admin"])
+    tenants = [first.create(), second.create()]
+    for tenant in tenants:
         assert admin("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
         assert admin("GET", f"/tenants?partner={tenant['partner']}").get_json()["items"] == [tenant]
     listed = admin("GET", "/tenants?sort=-created_at&limit=1000").get_json()["items"]
-    assert [tenant["tenant"] for tenant in listed if tenant in made] == [made[1]["tenant"], made[0]["tenant"]]
+    assert [tenant["tenant"] for tenant in listed if tenant in tenants] == [tenants[1]["tenant"], tenants[0]["tenant"]]
 
 
-def test_an_administrator_creates_for_the_partner_it_names_else_for_its_own(app: Flask) -> None:
-    one, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
+def test_administrator_creates_for_the_partner_parameter_or_its_own_partner(app: Flask) -> None:
+    partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
     body = {"client_name": "Example Corp", "email": "admin@example.com"}
-    named = admin("POST", f"/tenants?partner={one.partner}", json=body)
-    assert (named.status_code, named.get_json()["partner"]) == (201, one.partner)
+    named = admin("POST", f"/tenants?partner={partner.partner}", json=body)
+    assert (named.status_code, named.get_json()["partner"]) == (201, partner.partner)
     assert admin("POST", "/tenants", json=body).get_json()["partner"] == admin.partner
-    assert one("GET", "/tenants").get_json()["items"] == [named.get_json()]
+    assert partner("GET", "/tenants").get_json()["items"] == [named.get_json()]
 
 
 def test_administrator_role_is_configurable() -> None:
@@ -380,8 +380,8 @@ def token(app: Flask, expires: float | timedelta = timedelta(hours=1), **claims:
     if not isinstance(expires, timedelta):
         names["exp"], expires = expires, timedelta(hours=1)
     with signing_context(app):
-        made: str = create_access_token("someone", additional_claims=names, expires_delta=expires)
-    return made
+        signed: str = create_access_token("someone", additional_claims=names, expires_delta=expires)
+    return signed
 
 
 def status(app: Flask, bearer: str, path: str = f"{PREFIX}/tenants") -> int | str:
@@ -392,8 +392,8 @@ def status(app: Flask, bearer: str, path: str = f"{PREFIX}/tenants") -> int | st
 
 def cached_tokens(app: Flask, mount: str = "provisioning") -> dict[bytes, Any]:
     """The tokens that a mount remembers."""
-    known: dict[bytes, Any] = app.extensions["tenant_provisioning"][mount].guard._tokens._cache._entries
-    return known
+    entries: dict[bytes, Any] = app.extensions["tenant_provisioning"][mount].guard._tokens._cache._entries
+    return entries
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_an_expired_token_is_refused_again_and_again(make_host: MakeApp) -> None
     assert [status(app, bearer) for _ in range(3)] == ["token-expired"] * 3
 
 
-def test_a_token_that_the_leeway_let_in_is_refused_once_the_leeway_is_gone(make_host: MakeApp) -> None:
+def test_token_within_the_leeway_is_refused_after_it(make_host: MakeApp) -> None:
     app = make_host(JWT_DECODE_LEEWAY=120)
     expired, early = token(app, int(time.time()) - 60), token(app, nbf=int(time.time()) + 60)
     assert (status(app, expired), status(app, early)) == (200, 200)
@@ -452,7 +452,7 @@ def test_token_is_verified_again_after_the_clock_moves_before_nbf(make_host: Mak
     assert next(iter(cached_tokens(app).values())) is not first
 
 
-def test_a_key_change_ends_the_trust_in_remembered_tokens(make_host: MakeApp) -> None:
+def test_key_change_invalidates_cached_tokens(make_host: MakeApp) -> None:
     app = make_host()
     old = token(app)
     assert status(app, old) == 200
@@ -480,7 +480,7 @@ def test_a_key_that_changes_while_a_token_is_verified_is_not_taken_for_the_one_t
     assert status(app, old) == "invalid-token"
 
 
-def test_a_key_that_the_hosts_key_loader_no_longer_knows_ends_the_trust(make_host: MakeApp) -> None:
+def test_key_unknown_to_the_loader_invalidates_cached_tokens(make_host: MakeApp) -> None:
     app = make_host()
     keys = {"one": app.config["JWT_SECRET_KEY"]}
     app.extensions[MANAGER].decode_key_loader(lambda header, claims: keys[claims["iss"]])
@@ -521,7 +521,7 @@ SETTINGS: dict[str, tuple[str, Any, Any]] = {
 
 
 @pytest.mark.parametrize(("key", "before", "after"), SETTINGS.values(), ids=SETTINGS)
-def test_a_setting_that_changes_ends_the_trust(make_host: MakeApp, key: str, before: Any, after: Any) -> None:
+def test_changed_setting_invalidates_cached_tokens(make_host: MakeApp, key: str, before: Any, after: Any) -> None:
     app = make_host(**{key: before})
     bearer = token(app, aud="one", iss="one")
     assert status(app, bearer) == 200
@@ -532,7 +532,7 @@ def test_a_setting_that_changes_ends_the_trust(make_host: MakeApp, key: str, bef
 
 
 @pytest.mark.parametrize("key", ["JWT_DECODE_AUDIENCE", "JWT_DECODE_ISSUER"])
-def test_a_list_that_the_host_changes_in_place_ends_the_trust(make_host: MakeApp, key: str) -> None:
+def test_list_changed_in_place_invalidates_cached_tokens(make_host: MakeApp, key: str) -> None:
     app = make_host(**{key: ["one", "two"]})
     bearer = token(app, aud="one", iss="one")
     assert status(app, bearer) == 200
@@ -540,7 +540,7 @@ def test_a_list_that_the_host_changes_in_place_ends_the_trust(make_host: MakeApp
     assert status(app, bearer) == "invalid-token"
 
 
-def test_an_algorithm_that_the_host_strikes_from_its_list_ends_the_trust(make_host: MakeApp) -> None:
+def test_removed_algorithm_invalidates_cached_tokens(make_host: MakeApp) -> None:
     app = make_host()
     bearer = token(app)
     app.config.update(JWT_ALGORITHM="HS512", JWT_DECODE_ALGORITHMS=["HS512", "HS256"])
@@ -571,22 +571,22 @@ def test_a_remembered_token_that_the_host_revokes_is_refused_and_may_come_back(m
 
 
 def test_the_hosts_loaders_are_asked_at_every_request_in_their_order(make_host: MakeApp) -> None:
-    app, asked = make_host(), list[str]()
+    app, calls = make_host(), list[str]()
     manager = app.extensions[MANAGER]
 
-    def answers(loader: str, answer: bool) -> Callable[..., bool]:
-        def answered(header: dict[str, Any], claims: dict[str, Any]) -> bool:
-            asked.append(loader)
-            return answer
+    def answers(loader: str, response: bool) -> Callable[..., bool]:
+        def respond(header: dict[str, Any], claims: dict[str, Any]) -> bool:
+            calls.append(loader)
+            return response
 
-        return answered
+        return respond
 
     manager.token_in_blocklist_loader(answers("blocklist", False))
     manager.token_verification_loader(answers("claims", True))
     manager.user_lookup_loader(answers("user", True))
     bearer = token(app)
     assert [status(app, bearer) for _ in range(3)] == [200, 200, 200]
-    assert asked == (["blocklist", "claims"] if is_isolated() else ["blocklist", "claims", "user"]) * 3
+    assert calls == (["blocklist", "claims"] if is_isolated() else ["blocklist", "claims", "user"]) * 3
 
 
 def test_loaders_that_come_after_a_token_was_remembered_are_asked(make_host: MakeApp) -> None:
@@ -638,7 +638,7 @@ def test_two_mounts_remember_a_token_each_by_its_own_settings(make_host: MakeApp
     assert cached_tokens(app).keys() == cached_tokens(app, "eu").keys()
 
 
-def test_a_token_is_remembered_by_its_digest_and_only_once_it_was_verified(make_host: MakeApp) -> None:
+def test_only_verified_tokens_are_cached_by_digest(make_host: MakeApp) -> None:
     app = make_host()
     good, bad = token(app), token(app, exp="soon")
     assert (status(app, good), status(app, bad), status(app, f"{good}x")) == (200, "invalid-token", "invalid-token")
@@ -674,11 +674,11 @@ def test_without_a_cache_a_token_is_verified_at_every_request(make_host: MakeApp
 
 
 def test_a_principal_cannot_be_changed() -> None:
-    found = principal({"roles": ["partner-admin"]})
+    caller = principal({"roles": ["partner-admin"]})
     with pytest.raises(AttributeError):
-        found.partner = "another"  # type: ignore[misc]
-    assert isinstance(found.permissions, frozenset)
-    assert isinstance(found.roles, frozenset)
+        caller.partner = "another"  # type: ignore[misc]
+    assert isinstance(caller.permissions, frozenset)
+    assert isinstance(caller.roles, frozenset)
 
 
 def test_concurrent_threads_get_the_principal_of_their_token(make_host: MakeApp) -> None:
@@ -697,8 +697,8 @@ def test_concurrent_threads_get_the_principal_of_their_token(make_host: MakeApp)
         start.wait(10)
         turns = [(first + n) % 16 for n in range(48)]
         headers = [{"Authorization": f"Bearer {bearers[turn]}"} for turn in turns]
-        answers = [client.get("/whoami", headers=header).get_json() for header in headers]
-        return [answer == people[turn] for answer, turn in zip(answers, turns, strict=True)]
+        responses = [client.get("/whoami", headers=header).get_json() for header in headers]
+        return [response == people[turn] for response, turn in zip(responses, turns, strict=True)]
 
     with ThreadPoolExecutor(16) as pool:
         assert all(all(right) for right in pool.map(call, range(16)))

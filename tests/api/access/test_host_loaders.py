@@ -19,7 +19,7 @@ TOKENS = "flask_tenant_provisioning.access.tokens"
 
 
 class Users:
-    """What hosts do with the subject of a token that is none of their users'."""
+    """Host actions for a token subject that is not one of its users."""
 
     def __init__(self) -> None:
         self.ids = {1: "Ada"}
@@ -55,8 +55,8 @@ def host(database_url: str, mount: str, loader: str, function: Callable[..., Any
     return app
 
 
-def both(caller: Caller) -> tuple[Any, Any]:
-    """What the API and a guarded view of the host's answer."""
+def request_both(caller: Caller) -> tuple[Any, Any]:
+    """The responses of the API and of a guarded host view."""
     mine = caller.client.get("/mine", headers={"Authorization": f"Bearer {caller.token}"})
     return caller("GET", "/tenants"), mine
 
@@ -66,14 +66,14 @@ def test_a_user_lookup_that_knows_no_partner_is_a_401_with_a_reason(
     database_url: str, lookup: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = host(database_url, "blueprint", "user_lookup_loader", getattr(Users(), lookup))
-    for answer in (*both(Caller(app)), *both(Caller(app))):
+    for response in (*request_both(Caller(app)), *request_both(Caller(app))):
         check_problem(
-            answer,
+            response,
             status=401,
             code="invalid-token",
             detail="The application knows no user for this token: its operator has to admit partners.",
         )
-        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
     faults = [record for record in caplog.records if record.name == TOKENS]
     assert len(faults) == (0 if lookup == "none" else 1)
     assert all(record.exc_info and vars(record)["loader"] == "user_lookup_loader" for record in faults)
@@ -81,8 +81,8 @@ def test_a_user_lookup_that_knows_no_partner_is_a_401_with_a_reason(
 
 def test_an_isolated_mount_does_not_ask_the_user_lookup(database_url: str) -> None:
     app = host(database_url, "isolated", "user_lookup_loader", Users().number)
-    for answer in both(Caller(app)):
-        assert answer.status_code == 200
+    for response in request_both(Caller(app)):
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize("mount", ["blueprint", "isolated"])
@@ -92,8 +92,8 @@ def test_another_loader_that_fails_refuses_the_token(
     database_url: str, mount: str, loader: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = host(database_url, mount, loader, getattr(Users(), fault))
-    for answer in both(Caller(app)):
-        check_problem(answer, status=401, code="invalid-token", detail="The application could not check this token.")
+    for response in request_both(Caller(app)):
+        check_problem(response, status=401, code="invalid-token", detail="The application could not check this token.")
     assert [vars(record)["loader"] for record in caplog.records if record.name == TOKENS] == [loader]
 
 
@@ -104,8 +104,8 @@ def test_a_key_loader_that_fails_refuses_the_token(database_url: str, mount: str
         raise RuntimeError("no keys")
 
     app = host(database_url, mount, "decode_key_loader", broken)
-    for answer in both(Caller(app)):
-        check_problem(answer, status=401, code="invalid-token", detail="The application could not check this token.")
+    for response in request_both(Caller(app)):
+        check_problem(response, status=401, code="invalid-token", detail="The application could not check this token.")
 
 
 @pytest.mark.one_database
@@ -113,10 +113,10 @@ def test_a_key_loader_that_fails_refuses_the_token(database_url: str, mount: str
 def test_a_loader_that_cannot_reach_a_service_is_a_503(
     database_url: str, mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away(_header: Any, _claims: Any) -> bool:
+    def raise_connection_error(_header: Any, _claims: Any) -> bool:
         raise ConnectionError("redis is away")
 
-    app = host(database_url, mount, "token_in_blocklist_loader", away)
+    app = host(database_url, mount, "token_in_blocklist_loader", raise_connection_error)
     for _ in range(2):
         response = Caller(app)("GET", "/tenants")
         check_problem(response, status=503, code="storage-unavailable")

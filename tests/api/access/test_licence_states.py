@@ -1,4 +1,4 @@
-"""What the API does as its licence ages, ends and is renewed."""
+"""The API before, at and after the end of its licence, and after a renewal."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_after_the_grace_provisioning_is_not_tried_again(database_url: str, file
     get_mount(app).storage.engine.dispose()
 
 
-def test_permissions_are_those_of_before(partner: Caller, clock: Clock) -> None:
+def test_missing_permission_is_reported_before_the_licence(partner: Caller, clock: Clock) -> None:
     clock.now += 115 * DAY
     assert (
         partner.with_roles("partner-viewer")("POST", "/tenants", json=BODY).get_json()["code"]

@@ -90,8 +90,8 @@ def test_an_administrator_needs_no_partner_to_reach_everyones_tenants(app: Flask
     changed = administrator("PATCH", path, json={"plan": "pro"}, headers=key)
     assert changed.get_json()["plan"] == "pro"
     assert administrator("PATCH", path, json={"plan": "pro"}, headers=key).headers["Idempotency-Replayed"] == "true"
-    made = administrator("POST", f"/tenants?partner={partner.partner}", json=EXAMPLE)
-    assert made.get_json()["partner"] == partner.partner
+    created = administrator("POST", f"/tenants?partner={partner.partner}", json=EXAMPLE)
+    assert created.get_json()["partner"] == partner.partner
     event = partner("GET", "/events?type=tenant.updated").get_json()["items"][0]
     assert event["actor"] == {"sub": "root", "partner": ""}
 
@@ -105,8 +105,8 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "sent"), CALLS, ids=lambda one: one if isinstance(one, str) else "")
-def test_an_administrator_must_name_the_partner_of_what_is_made(
+@pytest.mark.parametrize(("method", "path", "sent"), CALLS, ids=lambda value: value if isinstance(value, str) else "")
+def test_administrator_without_partner_must_name_one_to_create(
     app: Flask, method: str, path: str, sent: dict[str, Any]
 ) -> None:
     administrator = make_caller_without_partner(app, ADMINISTRATOR, "root")

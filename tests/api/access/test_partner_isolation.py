@@ -1,4 +1,4 @@
-"""What is another partner's does not exist: the same 404 as for an id that never was, on every route."""
+"""Another partner's tenant returns the same 404 as a tenant that does not exist, on every route."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def essence(response: Any, tenant: str) -> tuple[Any, ...]:
 def test_another_partners_tenant_returns_the_404_of_an_absent_one(app: Flask, partner: Caller, route: Route) -> None:
     other, never = partner.create()["tenant"], make_uuid7()
     stranger = Caller(app)
-    theirs, nobodys = ask(stranger, route, other), ask(stranger, route, never)
+    theirs, absent = ask(stranger, route, other), ask(stranger, route, never)
     check_problem(theirs, code="tenant-not-found", status=404, detail="Tenant not found.")
-    assert essence(theirs, other) == essence(nobodys, never)
+    assert essence(theirs, other) == essence(absent, never)
 
 
 def test_these_tests_cover_every_route_with_an_id() -> None:
@@ -51,10 +51,10 @@ def test_these_tests_cover_every_route_with_an_id() -> None:
 
 
 def test_requests_of_other_partners_change_nothing(app: Flask, partner: Caller) -> None:
-    made, stranger = partner.create(), Caller(app)
+    tenant, stranger = partner.create(), Caller(app)
     for route in BY_ID:
-        ask(stranger, route, made["tenant"])
-    assert partner("GET", f"/tenants/{made['tenant']}").get_json() == made
+        ask(stranger, route, tenant["tenant"])
+    assert partner("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
 
 
 def test_a_list_shows_the_callers_own_tenants_only(app: Flask, partner: Caller) -> None:
@@ -69,20 +69,20 @@ def test_two_partners_may_use_one_email_and_one_external_id(app: Flask, partner:
 
 
 def test_administrator_reads_changes_and_deletes_tenants_of_any_partner(app: Flask, partner: Caller) -> None:
-    made, admin = partner.create(), Caller(app, roles=["provisioning-admin"])
-    path = f"/tenants/{made['tenant']}"
-    assert admin("GET", path).get_json() == made
+    tenant, admin = partner.create(), Caller(app, roles=["provisioning-admin"])
+    path = f"/tenants/{tenant['tenant']}"
+    assert admin("GET", path).get_json() == tenant
     assert admin("PATCH", path, json={"industry": "Farming"}).get_json()["industry"] == "Farming"
     assert admin("DELETE", path).get_json()["partner"] == partner.partner
 
 
-def test_an_administrator_lists_and_creates_for_the_partner_it_names(app: Flask, partner: Caller) -> None:
-    made, admin = partner.create(), Caller(app, roles=["provisioning-admin"])
+def test_administrator_lists_and_creates_for_the_partner_parameter(app: Flask, partner: Caller) -> None:
+    tenant, admin = partner.create(), Caller(app, roles=["provisioning-admin"])
     query = f"?partner={partner.partner}"
     body = {"client_name": "By The Operator", "email": "operator@example.com"}
     created = admin("POST", f"/tenants{query}", json=body).get_json()
     assert created["partner"] == partner.partner
-    assert admin("GET", f"/tenants{query}").get_json() == {"items": [made, created], "next": None}
+    assert admin("GET", f"/tenants{query}").get_json() == {"items": [tenant, created], "next": None}
     everybodys = admin("GET", "/tenants?limit=1000&sort=-created_at").get_json()["items"]
     assert created in everybodys
 

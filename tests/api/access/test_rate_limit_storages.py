@@ -1,4 +1,4 @@
-"""Where rate limits are counted: in Redis, by the host's own Limiter, and not at all while the storage is away."""
+"""Rate limit storages: Redis, the host's own Limiter, and no counting while the storage is unavailable."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def test_any_name_makes_a_short_plain_key(make_app: MakeApp, shared: Broker) -> 
     partner = make_counted_caller(make_app, shared, read="1/hour")
     for name in (*HOSTILE_PARTNER_IDS, "acme"):
         assert send_requests(Caller(partner.app, name), 2) == [200, 429], name
-    found = keys(shared)
-    assert [key for key in found if key.endswith(f"LIMITER/provisioning/{shared.name}/read/acme/1/1/hour")]
-    assert len(found) == len(HOSTILE_PARTNER_IDS) + 1
-    assert all(len(key) < 200 and key.isascii() and " " not in key for key in found)
+    storage_keys = keys(shared)
+    assert [key for key in storage_keys if key.endswith(f"LIMITER/provisioning/{shared.name}/read/acme/1/1/hour")]
+    assert len(storage_keys) == len(HOSTILE_PARTNER_IDS) + 1
+    assert all(len(key) < 200 and key.isascii() and " " not in key for key in storage_keys)
 
 
 def test_no_two_names_are_counted_together() -> None:
@@ -125,7 +125,7 @@ def test_no_two_names_are_counted_together() -> None:
 
 
 @pytest.fixture
-def refusing() -> str:
+def absent_redis_url() -> str:
     """The URL of a Redis that is not there."""
     with Receiver() as receiver:
         port = receiver.port
@@ -140,7 +140,7 @@ def full() -> Iterator[str]:
 
 
 @pytest.mark.one_database("nothing is counted")
-@pytest.mark.parametrize(("storage", "error"), [("refusing", "ConnectionError"), ("full", "TimeoutError")])
+@pytest.mark.parametrize(("storage", "error"), [("absent_redis_url", "ConnectionError"), ("full", "TimeoutError")])
 def test_failed_storage_refuses_no_request_and_is_logged_once(
     request: pytest.FixtureRequest, make_app: MakeApp, storage: str, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,11 +177,11 @@ def test_recovered_storage_counts_again(make_app: MakeApp, hand: ManualClock, ca
     partner = Caller(make_app(mount={"clock": hand.clock}, **config))
     with caplog.at_level(logging.INFO, LOGGER):
         assert send_requests(partner, 1) == [200]
-        hand.away()
+        hand.set_away()
         assert send_requests(partner, 4) == [200] * 4
         hand.wait(RETRY_SECONDS + 1)
         assert send_requests(partner, 2) == [200] * 2
-        hand.away(False)
+        hand.set_away(False)
         hand.wait(RETRY_SECONDS + 1)
         assert send_requests(partner, 2) == [200, 429]
     assert caplog.messages == [AWAY.format("ConnectionError"), BACK]
@@ -190,12 +190,12 @@ def test_recovered_storage_counts_again(make_app: MakeApp, hand: ManualClock, ca
 def test_failed_storage_is_probed_by_one_request_at_a_time(make_app: MakeApp, hand: ManualClock) -> None:
     config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LONG_LIVED_TOKENS}
     partner = Caller(make_app(mount={"clock": hand.clock}, **config))
-    hand.away()
+    hand.set_away()
     assert send_requests(partner, 3) == [200] * 3
     storage: Any = counter(partner.app).storage
     assert storage.asked == 1
     hand.wait(RETRY_SECONDS + 1)
-    with hand.held():
+    with hand.hold():
         asking = threading.Thread(target=send_requests, args=(partner.with_roles("partner-viewer"), 1))
         asking.start()
         assert wait_for(lambda: storage.asked == 2)
@@ -208,9 +208,9 @@ def test_failed_storage_is_probed_by_one_request_at_a_time(make_app: MakeApp, ha
 def test_a_clock_that_is_set_back_does_not_prolong_an_outage(make_app: MakeApp, hand: ManualClock) -> None:
     config = {**READ, "PROVISIONING_RATE_LIMIT_STORAGE": hand.url, **LONG_LIVED_TOKENS}
     partner = Caller(make_app(mount={"clock": hand.clock}, **config))
-    hand.away()
+    hand.set_away()
     assert send_requests(partner, 1) == [200]
-    hand.away(False)
+    hand.set_away(False)
     hand.wait(-60)
     assert send_requests(partner, 3) == [200, 200, 429]
 
@@ -222,8 +222,8 @@ def test_the_end_of_a_fixed_window_is_asked_once(hand: ManualClock) -> None:
     storage = ClockedStorage(hand.url)
     strategy = FixedWindowRateLimiter(storage)
     windows, item = WindowCounter(hand.clock), parse("3/minute")
-    found = [windows.hit(strategy, item, "k") for _ in range(3)]
-    assert [tuple(count) for count in found] == [(True, left, hand.clock.now + 60) for left in (2, 1, 0)]
+    results = [windows.hit(strategy, item, "k") for _ in range(3)]
+    assert [tuple(count) for count in results] == [(True, left, hand.clock.now + 60) for left in (2, 1, 0)]
     assert (storage.asked, storage.looked) == (3, 1)
     assert windows.hit(strategy, item, "k") == (False, 0, hand.clock.now + 60)
     assert (storage.asked, storage.looked) == (4, 2)
@@ -232,11 +232,11 @@ def test_the_end_of_a_fixed_window_is_asked_once(hand: ManualClock) -> None:
 def test_a_window_that_another_process_began_is_known(hand: ManualClock) -> None:
     storage = ClockedStorage(hand.url)
     strategy = FixedWindowRateLimiter(storage)
-    one, other, item = WindowCounter(hand.clock), WindowCounter(hand.clock), parse("9/minute")
-    for windows in (one, other):
+    counter, other, item = WindowCounter(hand.clock), WindowCounter(hand.clock), parse("9/minute")
+    for windows in (counter, other):
         windows.hit(strategy, item, "k")
     hand.wait(70)
-    assert one.hit(strategy, item, "k").resets_at == hand.clock.now + 60
+    assert counter.hit(strategy, item, "k").resets_at == hand.clock.now + 60
     assert other.hit(strategy, item, "k") == (True, 7, hand.clock.now + 60)
 
 
@@ -244,13 +244,13 @@ def test_a_window_that_another_process_began_is_known(hand: ManualClock) -> None
 
 
 def counter(app: Flask) -> Limiter:
-    """What counts for the mount."""
-    found = get_request_counter(get_mount(app)).limiter
-    assert found is not None
-    return found
+    """The limiter that counts for the mount."""
+    limiter = get_request_counter(get_mount(app)).limiter
+    assert limiter is not None
+    return limiter
 
 
-def test_a_limiter_of_ours_leaves_the_host_as_it_was(make_app: MakeApp) -> None:
+def test_own_limiter_registers_nothing_on_the_host(make_app: MakeApp) -> None:
     plain, app = make_app(), make_app(**READ)
     assert send_requests(Caller(app), 3) == [200, 200, 429]
     assert app.extensions.keys() == plain.extensions.keys()
@@ -280,12 +280,12 @@ def make_host(make: Make) -> IsolatedHost:
 @pytest.mark.parametrize("strategy", ["fixed-window", "moving-window"])
 def test_the_hosts_limiter_counts_with_its_storage_strategy_and_prefix(make: Make, later: bool, strategy: str) -> None:
     host = make_host(make)
-    made = None if later else limiter(host, strategy=strategy, key_prefix="ours")
+    host_limiter = None if later else limiter(host, strategy=strategy, key_prefix="ours")
     partner = host.open()
-    made = made or limiter(host, strategy=strategy, key_prefix="ours")
+    host_limiter = host_limiter or limiter(host, strategy=strategy, key_prefix="ours")
     assert send_requests(partner, 3) == [200, 200, 429]
-    assert counter(host.app) is made
-    storage: Any = made.storage
+    assert counter(host.app) is host_limiter
+    storage: Any = host_limiter.storage
     counted = storage.storage if strategy == "fixed-window" else storage.events
     assert [*counted] == [f"LIMITER/ours/provisioning/provisioning/read/{partner.partner}/2/1/hour"]
 
@@ -299,21 +299,21 @@ def test_two_mounts_are_counted_apart_by_one_limiter(make: Make) -> None:
     assert [call_url(partner, "GET", "/eu/tenants").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_of_several_limiters_the_first_prefix_counts(make: Make) -> None:
+def test_first_of_several_limiter_prefixes_applies(make: Make) -> None:
     host = make_host(make)
-    made = {prefix: limiter(host, key_prefix=prefix) for prefix in ("c", "a", "b")}
+    limiters = {prefix: limiter(host, key_prefix=prefix) for prefix in ("c", "a", "b")}
     partner = host.open()
     assert send_requests(partner, 3) == [200, 200, 429]
-    assert counter(host.app) is made["a"]
+    assert counter(host.app) is limiters["a"]
 
 
 def test_disabled_host_limiter_counts_nothing(make: Make) -> None:
     host = make_host(make)
-    made = limiter(host)
+    host_limiter = limiter(host)
     partner = host.open()
-    made.enabled = False
+    host_limiter.enabled = False
     assert send_requests(partner, 4) == [200] * 4
-    made.enabled = True
+    host_limiter.enabled = True
     assert send_requests(partner, 3) == [200, 200, 429]
 
 
@@ -325,15 +325,15 @@ def test_a_limiter_that_was_never_on_counts_nothing(make: Make) -> None:
 
 def test_the_hosts_limits_and_the_apis_are_counted_apart(make: Make) -> None:
     host = make_host(make)
-    made = limiter(host, headers_enabled=True)
-    host.app.add_url_rule("/own", "own", made.limit("1/hour")(lambda: "own"))
+    host_limiter = limiter(host, headers_enabled=True)
+    host.app.add_url_rule("/own", "own", host_limiter.limit("1/hour")(lambda: "own"))
     host.app.add_url_rule("/free", "free", lambda: "free")
     partner = host.open()
     assert send_requests(partner, 2) == [200, 200]
     client = host.app.test_client()
     first, second, free = client.get("/own"), client.get("/own"), client.get("/free")
     assert (first.status_code, second.status_code, free.status_code) == (200, 429, 200)
-    assert not any("RateLimit" in answer.headers for answer in (first, second, free))
+    assert not any("RateLimit" in response.headers for response in (first, second, free))
     assert send_requests(partner, 1) == [429]
 
 
@@ -341,7 +341,7 @@ def test_failed_host_storage_refuses_no_request(make: Make, hand: ManualClock) -
     host = make_host(make)
     Limiter(get_remote_address, app=host.app, storage_uri=hand.url)
     partner = host.open()
-    hand.away()
+    hand.set_away()
     assert send_requests(partner, 3) == [200] * 3
     assert read_rate_limit_headers(partner("GET", "/tenants"))[0] is None
 
@@ -361,7 +361,7 @@ except Exception as error:
 
 
 @pytest.mark.one_database("says nothing of the database")
-def test_without_the_extra_all_works_but_limits_and_the_start_says_what_to_install(database_url: str) -> None:
+def test_missing_limiter_extra_refuses_rate_limits_with_the_install_command(database_url: str) -> None:
     command = [sys.executable, "-c", WITHOUT_THE_EXTRA, database_url]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     install = "pip install 'flask-tenant-provisioning[limiter]'"

@@ -50,18 +50,18 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
         "community": {"PROVISIONING_EDITION": "community"},
         "no licence": {"PROVISIONING_LICENSE": None},
     }
-    made = Flask("host")
-    made.config.update(make_config(**more[request.param]))
-    JWTManager(made)
-    TenantProvisioning().init_app(made, f"sqlite:///{tmp_path}/provisioning.sqlite3")
-    yield made
-    mount = made.extensions["tenant_provisioning"]["provisioning"]
+    host = Flask("host")
+    host.config.update(make_config(**more[request.param]))
+    JWTManager(host)
+    TenantProvisioning().init_app(host, f"sqlite:///{tmp_path}/provisioning.sqlite3")
+    yield host
+    mount = host.extensions["tenant_provisioning"]["provisioning"]
     if "storage" in vars(mount):
         mount.storage.engine.dispose()
 
 
 def bearer(app: Flask, *roles: str, **claims: Any) -> dict[str, str]:
-    """The header of somebody in these `roles`."""
+    """The header of a user in these `roles`."""
     with app.app_context():
         token = create_access_token("someone", additional_claims={"roles": roles, "partner_id": "acme", **claims})
     return {"Authorization": f"Bearer {token}"}
@@ -92,7 +92,7 @@ def test_permission_admits_the_caller(app: Flask) -> None:
     assert seen == [Principal("someone", "acme", frozenset({"partner-admin"}), permissions)]
 
 
-def test_the_views_answer_is_left_as_it_is(app: Flask) -> None:
+def test_guarded_view_keeps_its_response_headers(app: Flask) -> None:
     guard(app)
     headers = call(app, "partner-admin").headers
     assert "Cache-Control" not in headers
@@ -163,10 +163,10 @@ def test_nothing_of_a_refused_token_is_logged(app: Flask, caplog: pytest.LogCapt
         assert part not in response.text
 
 
-def test_all_permissions_are_needed(app: Flask) -> None:
+def test_all_permissions_are_required(app: Flask) -> None:
     @app.post("/audited")
     @requires("tenant:create", "audit:read", "tenant:read")
-    def audited() -> str:
+    def show_audit() -> str:
         return "audited"
 
     response = call(app, "partner-admin", path="/audited")
@@ -365,7 +365,7 @@ def test_an_error_inside_the_view_is_the_hosts_own_affair(app: Flask) -> None:
         """Raised by the host; it has a handler of its own."""
 
     @app.errorhandler(ProvisioningError)
-    def shown(error: ProvisioningError) -> tuple[str, int]:
+    def render_error(error: ProvisioningError) -> tuple[str, int]:
         return f"the host says: {error}", 418
 
     @app.get("/refuses")
@@ -375,7 +375,7 @@ def test_an_error_inside_the_view_is_the_hosts_own_affair(app: Flask) -> None:
 
     @app.get("/missing")
     @requires("tenant:read")
-    def missing() -> str:
+    def abort_with_404() -> str:
         abort(404)
 
     assert call(app, "partner-viewer", path="/refuses", method="GET").text == "the host says: no"
@@ -405,7 +405,7 @@ def test_the_hosts_other_views_are_untouched(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("config", [{"PROVISIONING_EDITION": "community"}, {"PROVISIONING_LICENSE": None}], ids=str)
-def test_a_view_is_guarded_where_the_api_is_not_mounted(config: dict[str, Any]) -> None:
+def test_view_is_guarded_without_a_mounted_api(config: dict[str, Any]) -> None:
     app = Flask("host")
     app.config.update(make_config(**config))
     JWTManager(app)
@@ -450,7 +450,7 @@ def test_missing_extension_is_reported() -> None:
 
 def test_one_view_serves_two_apps_each_by_its_own_keys_and_roles() -> None:
     @requires("tenant:read")
-    def shared() -> str:
+    def show_partner() -> str:
         return current_principal().partner
 
     apps = [Flask("one"), Flask("two")]
@@ -459,11 +459,11 @@ def test_one_view_serves_two_apps_each_by_its_own_keys_and_roles() -> None:
         app.config.update(make_config(PROVISIONING_EDITION="community", PROVISIONING_ROLES=roles))
         JWTManager(app)
         TenantProvisioning().init_app(app)
-        app.add_url_rule("/shared", view_func=shared)
-    one, two = apps
-    assert call(one, "reader-0", path="/shared", method="GET").text == "acme"
-    check_problem(call(two, "reader-0", path="/shared", method="GET"), status=403)
-    two.config["JWT_SECRET_KEY"] = "a secret that the other app has not, 32 bytes"
-    headers = bearer(one, "reader-0", "reader-1")
-    assert one.test_client().get("/shared", headers=headers).status_code == 200
-    check_problem(two.test_client().get("/shared", headers=headers), status=401, code="invalid-token")
+        app.add_url_rule("/shared", view_func=show_partner)
+    first, second = apps
+    assert call(first, "reader-0", path="/shared", method="GET").text == "acme"
+    check_problem(call(second, "reader-0", path="/shared", method="GET"), status=403)
+    second.config["JWT_SECRET_KEY"] = "a secret that the other app has not, 32 bytes"
+    headers = bearer(first, "reader-0", "reader-1")
+    assert first.test_client().get("/shared", headers=headers).status_code == 200
+    check_problem(second.test_client().get("/shared", headers=headers), status=401, code="invalid-token")

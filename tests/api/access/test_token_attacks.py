@@ -58,7 +58,7 @@ def _key_pair(algorithm: str, _attackers: bool) -> Any:
 
 
 def public_key(algorithm: str, encoding: str = "PEM", form: str = "SubjectPublicKeyInfo") -> bytes:
-    """What the host at `algorithm` verifies with, which everybody may know."""
+    """The public key by which the host verifies at `algorithm`."""
     written_as = getattr(serialization.Encoding, encoding), getattr(serialization.PublicFormat, form)
     key: bytes = private_key(algorithm).public_key().public_bytes(*written_as)
     return key
@@ -134,7 +134,7 @@ class Target:
         return self.post(f"Bearer {token}")
 
     def new_tenants(self) -> int:
-        """How many tenants came into being since this was asked last."""
+        """Return the number of tenants created since the last call."""
         with hosts.get_engine(self.app).connect() as connection:
             before, self._tenants = self._tenants, connection.scalar(text("SELECT count(*) FROM provisioning_tenants"))
         return int(self._tenants - before)
@@ -147,57 +147,59 @@ def _change(good: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=ALGORITHMS)
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A host at each algorithm."""
-    made = Target(tmp_path_factory.mktemp("attacked"), request.param)
-    yield made
-    made.close()
+    new_target = Target(tmp_path_factory.mktemp("attacked"), request.param)
+    yield new_target
+    new_target.close()
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A host at HS256, for what does not depend on the kind of key."""
-    made = Target(tmp_path_factory.mktemp("attacked"))
-    yield made
-    made.close()
+    new_target = Target(tmp_path_factory.mktemp("attacked"))
+    yield new_target
+    new_target.close()
 
 
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Callable[..., Target]]:
     """Builds hosts with a configuration of their own."""
-    made: list[Target] = []
+    targets: list[Target] = []
 
     def make(algorithm: str = "HS256", **config: Any) -> Target:
-        made.append(Target(tmp_path, algorithm, **config))
-        return made[-1]
+        targets.append(Target(tmp_path, algorithm, **config))
+        return targets[-1]
 
     yield make
-    for each in made:
+    for each in targets:
         each.close()
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Target]]:
-    """Hosts with a configuration of their own that nobody changes, each built once."""
-    made: dict[str, Target] = {}
+def find_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Target]]:
+    """Hosts with a fixed configuration, each built once."""
+    targets: dict[str, Target] = {}
 
     def get(algorithm: str = "HS256", **config: Any) -> Target:
         key = json.dumps([algorithm, config])
-        if key not in made:
-            made[key] = Target(tmp_path_factory.mktemp("shared"), algorithm, **config)
-        return made[key]
+        if key not in targets:
+            targets[key] = Target(tmp_path_factory.mktemp("shared"), algorithm, **config)
+        return targets[key]
 
     yield get
-    for each in made.values():
+    for each in targets.values():
         each.close()
 
 
 @pytest.fixture
-def refused(caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
+def assert_refusal(caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
     """Asserts that an attack is answered 401 with the whole problem, and leaves nothing behind."""
     caplog.set_level(logging.DEBUG)
 
-    def check(target: Target, answer: TestResponse, code: str = "invalid-token", secrets: tuple[str, ...] = ()) -> None:
+    def check(
+        target: Target, response: TestResponse, code: str = "invalid-token", secrets: tuple[str, ...] = ()
+    ) -> None:
         assert target.new_tenants() == 0
-        document = assertions.check_problem(answer)
+        document = assertions.check_problem(response)
         assert document == {
             "type": f"{hosts.PREFIX}/problems/{code}",
             "title": TITLES[code],
@@ -207,11 +209,11 @@ def refused(caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
             "instance": TENANTS,
             "request_id": document["request_id"],
         }
-        assert answer.status_code == 401
+        assert response.status_code == 401
         challenge = BARE if code == "authentication-required" else INVALID
-        assert answer.headers.getlist("WWW-Authenticate") == [challenge]
+        assert response.headers.getlist("WWW-Authenticate") == [challenge]
         for secret in (MARK, *secrets):
-            assert secret not in answer.text
+            assert secret not in response.text
             assert secret not in caplog.text
 
     return check
@@ -227,7 +229,7 @@ def test_a_genuine_token_is_admitted(tmp_path: Path, target: Target) -> None:
     assert (response.status_code, response.get_json()) == (200, {"items": [], "next": None})
 
 
-# Forgeries: nobody but the issuer can sign, whatever the token says about its own key.
+# Forgeries: only the issuer can sign, whatever the token says about its own key.
 
 SIGNERS: dict[str, Callable[[bytes], bytes] | None] = {
     "none": lambda data: b"",
@@ -258,10 +260,10 @@ REMOTE_KEYS: dict[str, Callable[[str], dict[str, Any]]] = {
 @pytest.mark.parametrize("sign", SIGNERS.values(), ids=SIGNERS)
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda value: "absent" if value is ABSENT else json.dumps(value))
 def test_no_algorithm_is_refused(
-    target: Target, refused: Callable[..., None], spelling: Any, sign: Callable[[bytes], bytes] | None
+    target: Target, assert_refusal: Callable[..., None], spelling: Any, sign: Callable[[bytes], bytes] | None
 ) -> None:
     token = target.token({"alg": spelling}, sign=sign)
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
@@ -269,10 +271,15 @@ def test_no_algorithm_is_refused(
 @pytest.mark.parametrize("kind", ASYMMETRIC)
 @pytest.mark.parametrize("mixed", [False, True], ids=["one algorithm", "a host that decodes HMAC too"])
 def test_the_public_key_is_no_secret(
-    shared: Callable[..., Target], refused: Callable[..., None], kind: str, form: str, algorithm: str, mixed: bool
+    find_target: Callable[..., Target],
+    assert_refusal: Callable[..., None],
+    kind: str,
+    form: str,
+    algorithm: str,
+    mixed: bool,
 ) -> None:
     name = f"HS{algorithm[3:]}"
-    target = shared(kind, **({"JWT_DECODE_ALGORITHMS": [kind, name]} if mixed else {}))
+    target = find_target(kind, **({"JWT_DECODE_ALGORITHMS": [kind, name]} if mixed else {}))
     secret = {
         "PEM": lambda: public_key(kind),
         "PEM without its last line end": lambda: public_key(kind).rstrip(),
@@ -281,7 +288,7 @@ def test_the_public_key_is_no_secret(
         "JWK in a set": lambda: json.dumps({"keys": [public_jwk(kind)]}).encode(),
     }[form]()
     token = target.token({"alg": name}, sign=make_hmac(secret, algorithm))
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 FORMS = {
@@ -293,110 +300,119 @@ FORMS = {
 
 @pytest.mark.parametrize(("encoding", "form"), FORMS.values(), ids=FORMS)
 def test_a_key_loader_that_answers_the_public_key_to_every_alg_admits_no_forger(
-    build: Callable[..., Target], refused: Callable[..., None], encoding: str, form: str
+    build: Callable[..., Target], assert_refusal: Callable[..., None], encoding: str, form: str
 ) -> None:
     """The host's own mistake, in each form in which it may hold its RSA key."""
     target = build("RS256", JWT_DECODE_ALGORITHMS=["RS256", "HS256"])
     key = public_key("RS256", encoding, form)
     target.manager.decode_key_loader(lambda header, claims: key)
     token = target.token({"alg": "HS256"}, sign=make_hmac(key))
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
     assert _may_list(target, target.token())
 
 
 @pytest.mark.parametrize("secret", [b"", b"secret", b"known", b"\x00", SECRET.upper().encode()], ids=repr)
 @pytest.mark.parametrize("kid", KIDS.values(), ids=KIDS)
-def test_a_kid_chooses_no_key(host: Target, refused: Callable[..., None], kid: str, secret: bytes) -> None:
+def test_a_kid_chooses_no_key(host: Target, assert_refusal: Callable[..., None], kid: str, secret: bytes) -> None:
     token = host.token({"kid": kid}, sign=make_hmac(secret))
-    refused(host, host.send(token), secrets=parts(token))
+    assert_refusal(host, host.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("kid", [*KIDS.values(), ABSENT], ids=[*KIDS, "missing"])
-def test_a_kid_does_not_matter_where_the_host_has_one_key(target: Target, kid: Any) -> None:
+def test_kid_is_ignored_with_a_single_key(target: Target, kid: Any) -> None:
     assert _may_list(target, target.token({"kid": kid}))
 
 
 @pytest.mark.parametrize("kid", [5, None, True, ["a"], {"a": 1}, 1.5], ids=json.dumps)
-def test_a_kid_that_is_no_text_is_refused(host: Target, refused: Callable[..., None], kid: Any) -> None:
+def test_a_kid_that_is_no_text_is_refused(host: Target, assert_refusal: Callable[..., None], kid: Any) -> None:
     token = host.token({"kid": kid})
-    refused(host, host.send(token), secrets=parts(token))
+    assert_refusal(host, host.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("kid", [*KIDS.values(), ABSENT], ids=[*KIDS, "missing"])
 def test_a_kid_that_the_hosts_key_loader_does_not_know_is_refused(
-    build: Callable[..., Target], refused: Callable[..., None], kid: Any
+    build: Callable[..., Target], assert_refusal: Callable[..., None], kid: Any
 ) -> None:
     target, keys = build(), {"current": SECRET}
     target.manager.decode_key_loader(lambda header, claims: keys[header["kid"]])
     token = target.token({"kid": kid})
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
     assert _may_list(target, target.token({"kid": "current"}))
 
 
 @pytest.mark.parametrize("issuer", [["a"], {"a": 1}, None, 5, ABSENT], ids=["list", "object", "null", "number", "none"])
 def test_an_iss_that_the_hosts_key_loader_cannot_look_up_is_refused(
-    build: Callable[..., Target], refused: Callable[..., None], issuer: Any
+    build: Callable[..., Target], assert_refusal: Callable[..., None], issuer: Any
 ) -> None:
     target, keys = build(), {"https://id.example": SECRET}
     target.manager.decode_key_loader(lambda header, claims: keys[claims["iss"]])
     token = target.token(claims={"iss": issuer})
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
     assert _may_list(target, target.token(claims={"iss": "https://id.example"}))
 
 
 @pytest.mark.parametrize("header", REMOTE_KEYS.values(), ids=REMOTE_KEYS)
 @pytest.mark.parametrize("kind", ASYMMETRIC)
 def test_a_key_that_the_token_brings_along_is_ignored(
-    build: Callable[..., Target], refused: Callable[..., None], kind: str, header: Callable[[str], dict[str, Any]]
+    build: Callable[..., Target],
+    assert_refusal: Callable[..., None],
+    kind: str,
+    header: Callable[[str], dict[str, Any]],
 ) -> None:
     target, used = build(kind), get_algorithm_by_name(kind)
     forged = target.token(header(kind), sign=lambda data: used.sign(data, private_key(kind, attackers=True)))
-    refused(target, target.send(forged), secrets=parts(forged))
+    assert_refusal(target, target.send(forged), secrets=parts(forged))
     assert _may_list(target, target.token(header(kind)))
 
 
-def test_another_signers_token_is_refused(target: Target, refused: Callable[..., None]) -> None:
+def test_another_signers_token_is_refused(target: Target, assert_refusal: Callable[..., None]) -> None:
     used = get_algorithm_by_name(target.algorithm)
     key: Any = SECRET[::-1].encode() if target.algorithm == "HS256" else private_key(target.algorithm, attackers=True)
     token = target.token(sign=lambda data: used.sign(data, key))
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
-def test_claims_changed_under_a_genuine_signature_are_refused(target: Target, refused: Callable[..., None]) -> None:
+def test_claims_changed_under_a_genuine_signature_are_refused(
+    target: Target, assert_refusal: Callable[..., None]
+) -> None:
     header, _, signature = target.token().split(".")
     token = f"{header}.{encode_base64url(write_json(target.claims(roles=['provisioning-admin'])))}.{signature}"
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 def test_a_changed_signature_is_refused_after_the_genuine_token_was_remembered(
-    target: Target, refused: Callable[..., None]
+    target: Target, assert_refusal: Callable[..., None]
 ) -> None:
     genuine = target.token()
     assert _may_list(target, genuine)
     head, _, signature = genuine.rpartition(".")
     token = f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
-    refused(target, target.send(token), secrets=(token,))
+    assert_refusal(target, target.send(token), secrets=(token,))
 
 
 @pytest.mark.parametrize(
     ("kind", "other"), [("HS256", "HS384"), ("HS256", "HS512"), ("RS256", "RS512"), ("RS256", "PS256")]
 )
 def test_the_right_key_by_another_algorithm_is_refused(
-    build: Callable[..., Target], refused: Callable[..., None], kind: str, other: str
+    build: Callable[..., Target], assert_refusal: Callable[..., None], kind: str, other: str
 ) -> None:
     target = build(kind, JWT_SECRET_KEY=SECRET)
     token = target.token({"alg": other}, sign=lambda data: target.sign(data, other))
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("kind", ASYMMETRIC)
-def test_a_signature_of_zeros_is_refused(build: Callable[..., Target], refused: Callable[..., None], kind: str) -> None:
+def test_a_signature_of_zeros_is_refused(
+    build: Callable[..., Target], assert_refusal: Callable[..., None], kind: str
+) -> None:
     target = build(kind)
     token = target.token(sign=lambda data: bytes(256 if kind == "RS256" else 64))
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
-def test_an_es256_signature_in_der_is_refused(build: Callable[..., Target], refused: Callable[..., None]) -> None:
+def test_an_es256_signature_in_der_is_refused(
+    build: Callable[..., Target], assert_refusal: Callable[..., None]
+) -> None:
     target = build("ES256")
 
     def sign(data: bytes) -> bytes:
@@ -404,7 +420,7 @@ def test_an_es256_signature_in_der_is_refused(build: Callable[..., Target], refu
         return utils.encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
 
     token = target.token(sign=sign)
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 # Genuine signatures over claims that must not pass.
@@ -469,10 +485,10 @@ CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("claims", "code"), CLAIMS.values(), ids=CLAIMS)
 def test_claims_that_must_not_pass(
-    target: Target, refused: Callable[..., None], claims: dict[str, Any], code: str
+    target: Target, assert_refusal: Callable[..., None], claims: dict[str, Any], code: str
 ) -> None:
     token = target.token(claims=claims)
-    refused(target, target.send(token), code, parts(token))
+    assert_refusal(target, target.send(token), code, parts(token))
 
 
 LEGAL: dict[str, dict[str, Any]] = {
@@ -514,11 +530,11 @@ AUDIENCES: dict[str, Any] = {
 @pytest.mark.parametrize("configured", ["provisioning", ["provisioning"]], ids=["text", "list"])
 @pytest.mark.parametrize("audience", AUDIENCES.values(), ids=AUDIENCES)
 def test_another_audience_is_refused(
-    shared: Callable[..., Target], refused: Callable[..., None], audience: Any, configured: Any
+    find_target: Callable[..., Target], assert_refusal: Callable[..., None], audience: Any, configured: Any
 ) -> None:
-    target = shared(JWT_DECODE_AUDIENCE=configured)
+    target = find_target(JWT_DECODE_AUDIENCE=configured)
     token = target.token(claims={"aud": audience})
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("audience", ["provisioning", ["provisioning"], ["billing", "provisioning"]], ids=json.dumps)
@@ -543,10 +559,12 @@ ISSUERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("issuer", ISSUERS.values(), ids=ISSUERS)
-def test_another_issuer_is_refused(build: Callable[..., Target], refused: Callable[..., None], issuer: Any) -> None:
+def test_another_issuer_is_refused(
+    build: Callable[..., Target], assert_refusal: Callable[..., None], issuer: Any
+) -> None:
     target = build(JWT_DECODE_ISSUER="https://id.example")
     token = target.token(claims={"iss": issuer})
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
     assert _may_list(target, target.token(claims={"iss": "https://id.example"}))
 
 
@@ -586,13 +604,13 @@ HEADERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
-def test_headers_that_must_not_pass(target: Target, refused: Callable[..., None], header: Any) -> None:
+def test_headers_that_must_not_pass(target: Target, assert_refusal: Callable[..., None], header: Any) -> None:
     if isinstance(header, bytes):
         header = header.replace(b"%(alg)s", target.algorithm.encode())
     elif header.get("alg"):
         header = {"alg": target.algorithm.swapcase()}
     token = target.token(header)
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 TYPES = ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"]
@@ -636,10 +654,10 @@ PAYLOADS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("spoilt", PAYLOADS.values(), ids=PAYLOADS)
 def test_payloads_that_must_not_pass(
-    target: Target, refused: Callable[..., None], spoilt: Callable[[bytes], bytes]
+    target: Target, assert_refusal: Callable[..., None], spoilt: Callable[[bytes], bytes]
 ) -> None:
     token = target.token(claims=spoilt(write_json(target.claims())))
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("depth", [100, 300, 450, 600, 800, 950, 1500])
@@ -650,10 +668,10 @@ def test_claims_nested_beyond_reason_are_no_fault_of_the_server(host: Target, de
     assert statuses <= {200, 401}
 
 
-def _each(token: str, change: Callable[[str], str], which: int) -> str:
-    found = token.split(".")
-    found[which] = change(found[which])
-    return ".".join(found)
+def _change_part(token: str, change: Callable[[str], str], which: int) -> str:
+    parts = token.split(".")
+    parts[which] = change(parts[which])
+    return ".".join(parts)
 
 
 def _respell(part: str) -> str:
@@ -663,11 +681,13 @@ def _respell(part: str) -> str:
 
 
 SPELT: dict[str, Callable[[str], str]] = {
-    "padding after the header": lambda token: _each(token, lambda part: part + "=" * (-len(part) % 4 or 4), 0),
-    "padding after the payload": lambda token: _each(token, lambda part: part + "=" * (-len(part) % 4 or 4), 1),
-    "padding after the signature": lambda token: _each(token, lambda part: part + "=" * (-len(part) % 4 or 4), 2),
+    "padding after the header": lambda token: _change_part(token, lambda part: part + "=" * (-len(part) % 4 or 4), 0),
+    "padding after the payload": lambda token: _change_part(token, lambda part: part + "=" * (-len(part) % 4 or 4), 1),
+    "padding after the signature": lambda token: _change_part(
+        token, lambda part: part + "=" * (-len(part) % 4 or 4), 2
+    ),
     "one = alone": lambda token: token + "=",
-    "trailing bits": lambda token: _each(token, _respell, 2),
+    "trailing bits": lambda token: _change_part(token, _respell, 2),
     "a character more": lambda token: token + "A",
     "a character less": lambda token: token[:-1],
     "a space inside": lambda token: token.replace(".", " .", 1),
@@ -689,8 +709,8 @@ SPELT: dict[str, Callable[[str], str]] = {
     "five parts, as a JWE has": lambda token: token + ".AAAA.AAAA",
     "two parts": lambda token: token.rpartition(".")[0],
     "no signature": lambda token: token.rpartition(".")[0] + ".",
-    "no payload": lambda token: _each(token, lambda part: "", 1),
-    "no header": lambda token: _each(token, lambda part: "", 0),
+    "no payload": lambda token: _change_part(token, lambda part: "", 1),
+    "no header": lambda token: _change_part(token, lambda part: "", 0),
     "dots alone": lambda token: "..",
     "a word": lambda token: "letmein",
     "as JSON": lambda token: '{"protected":"' + token.replace(".", '","payload":"') + '"}',
@@ -704,44 +724,44 @@ SPELT: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("spelling", SPELT.values(), ids=SPELT)
 def test_another_spelling_of_a_genuine_token_is_refused(
-    host: Target, refused: Callable[..., None], spelling: Callable[[str], str]
+    host: Target, assert_refusal: Callable[..., None], spelling: Callable[[str], str]
 ) -> None:
     token = spelling(host.token())
-    refused(host, host.send(token), secrets=parts(token))
+    assert_refusal(host, host.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("spelling", SPELT.values(), ids=SPELT)
 def test_another_spelling_of_a_remembered_token_is_refused(
-    host: Target, refused: Callable[..., None], spelling: Callable[[str], str]
+    host: Target, assert_refusal: Callable[..., None], spelling: Callable[[str], str]
 ) -> None:
     genuine = host.token()
     assert _may_list(host, genuine)
-    refused(host, host.send(spelling(genuine)), secrets=parts(genuine))
+    assert_refusal(host, host.send(spelling(genuine)), secrets=parts(genuine))
 
 
 @pytest.mark.parametrize("part", [0, 1], ids=["header", "payload"])
 @pytest.mark.parametrize("change", [_respell, lambda part: part + "=" * (-len(part) % 4)], ids=["bits", "padding"])
 def test_another_spelling_under_a_genuine_signature_is_refused(
-    host: Target, refused: Callable[..., None], part: int, change: Callable[[str], str]
+    host: Target, assert_refusal: Callable[..., None], part: int, change: Callable[[str], str]
 ) -> None:
     texts = [write_json(each) for each in ({"alg": "HS256"}, host.claims())]
-    found = [encode_base64url(each if len(each) % 3 else each + b" ") for each in texts]
-    canonical, found[part] = found[part], change(found[part])
-    assert found[part] != canonical
-    signed = ".".join(found)
+    segments = [encode_base64url(each if len(each) % 3 else each + b" ") for each in texts]
+    canonical, segments[part] = segments[part], change(segments[part])
+    assert segments[part] != canonical
+    signed = ".".join(segments)
     token = f"{signed}.{encode_base64url(host.sign(signed.encode()))}"
-    refused(host, host.send(token), secrets=parts(token))
+    assert_refusal(host, host.send(token), secrets=parts(token))
 
 
-def test_a_token_over_8_kib_is_refused(target: Target, refused: Callable[..., None]) -> None:
+def test_a_token_over_8_kib_is_refused(target: Target, assert_refusal: Callable[..., None]) -> None:
     token = target.token(claims={"pad": "p" * 6200})
     assert len(token) > 8192
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
-def test_a_kid_of_10_kb_is_refused(target: Target, refused: Callable[..., None]) -> None:
+def test_a_kid_of_10_kb_is_refused(target: Target, assert_refusal: Callable[..., None]) -> None:
     token = target.token({"kid": "k" * 10_000})
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 def test_a_token_of_nearly_8_kib_is_admitted(host: Target) -> None:
@@ -786,35 +806,35 @@ NO_CREDENTIALS: dict[str, Callable[[str], str | None]] = {
 
 
 @pytest.mark.parametrize("options", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_a_token_elsewhere_counts_for_nothing(
-    build: Callable[..., Target], refused: Callable[..., None], options: Callable[[str], dict[str, Any]]
+def test_token_outside_the_authorization_header_is_ignored(
+    build: Callable[..., Target], assert_refusal: Callable[..., None], options: Callable[[str], dict[str, Any]]
 ) -> None:
     target = build(**EVERYWHERE)
     token = target.token()
-    refused(target, target.post(None, **options(token)), "authentication-required", parts(token))
+    assert_refusal(target, target.post(None, **options(token)), "authentication-required", parts(token))
 
 
 @pytest.mark.parametrize("options", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_a_token_elsewhere_does_not_stand_in_for_a_bad_one(
-    build: Callable[..., Target], refused: Callable[..., None], options: Callable[[str], dict[str, Any]]
+def test_token_outside_the_authorization_header_does_not_replace_a_forged_one(
+    build: Callable[..., Target], assert_refusal: Callable[..., None], options: Callable[[str], dict[str, Any]]
 ) -> None:
     target = build(**EVERYWHERE)
     token, forged = target.token(), target.token(sign=EMPTY_SECRET)
-    refused(target, target.post(f"Bearer {forged}", **options(token)), secrets=(*parts(token), *parts(forged)))
+    assert_refusal(target, target.post(f"Bearer {forged}", **options(token)), secrets=(*parts(token), *parts(forged)))
 
 
 @pytest.mark.parametrize("header", NO_CREDENTIALS.values(), ids=NO_CREDENTIALS)
 def test_without_a_bearers_credentials_the_challenge_is_bare(
-    host: Target, refused: Callable[..., None], header: Callable[[str], str | None]
+    host: Target, assert_refusal: Callable[..., None], header: Callable[[str], str | None]
 ) -> None:
     token = host.token()
-    refused(host, host.post(header(token)), "authentication-required", parts(token))
+    assert_refusal(host, host.post(header(token)), "authentication-required", parts(token))
 
 
-def test_two_authorization_headers_are_refused(host: Target, refused: Callable[..., None]) -> None:
+def test_two_authorization_headers_are_refused(host: Target, assert_refusal: Callable[..., None]) -> None:
     token = host.token()
     headers = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")]
-    refused(host, host.post(None, headers=headers), secrets=parts(token))
+    assert_refusal(host, host.post(None, headers=headers), secrets=parts(token))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
@@ -828,39 +848,39 @@ def test_the_scheme_is_read_in_any_case(host: Target, scheme: str) -> None:
 
 @pytest.mark.parametrize("remembered", [True, False], ids=["remembered", "never seen"])
 def test_a_token_that_the_host_revoked_is_refused(
-    build: Callable[..., Target], refused: Callable[..., None], remembered: bool
+    build: Callable[..., Target], assert_refusal: Callable[..., None], remembered: bool
 ) -> None:
     target, revoked = build(), set[str]()
     target.manager.token_in_blocklist_loader(lambda header, claims: claims["jti"] in revoked)
     token = target.token()
     assert not remembered or _may_list(target, token)
     revoked.add(f"{MARK}-jti")
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 @pytest.mark.blueprint("an isolated mount does not ask the host's user lookup")
 @pytest.mark.parametrize("remembered", [True, False], ids=["remembered", "never seen"])
 def test_unknown_user_of_the_host_is_refused(
-    build: Callable[..., Target], refused: Callable[..., None], remembered: bool
+    build: Callable[..., Target], assert_refusal: Callable[..., None], remembered: bool
 ) -> None:
     target, users = build(), {MARK: "Mallory"} if remembered else {}
     target.manager.user_lookup_loader(lambda header, claims: users.get(claims["sub"]))
     token = target.token()
     assert not remembered or _may_list(target, token)
     users.clear()
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 @pytest.mark.parametrize("remembered", [True, False], ids=["remembered", "never seen"])
 def test_claims_that_the_host_does_not_want_are_refused(
-    build: Callable[..., Target], refused: Callable[..., None], remembered: bool
+    build: Callable[..., Target], assert_refusal: Callable[..., None], remembered: bool
 ) -> None:
     target, wanted = build(), [remembered]
     target.manager.token_verification_loader(lambda header, claims: wanted[0])
     token = target.token()
     assert not remembered or _may_list(target, token)
     wanted[0] = False
-    refused(target, target.send(token), secrets=parts(token))
+    assert_refusal(target, target.send(token), secrets=parts(token))
 
 
 BAD = {"expired": {"exp": PAST}, "endless": {"exp": ABSENT}, "refresh": {"type": "refresh"}, "number": {"sub": 5}}
@@ -868,14 +888,14 @@ BAD = {"expired": {"exp": PAST}, "endless": {"exp": ABSENT}, "refresh": {"type":
 
 @pytest.mark.parametrize("claims", BAD.values(), ids=BAD)
 def test_the_hosts_own_pages_for_bad_tokens_are_not_shown(
-    build: Callable[..., Target], refused: Callable[..., None], claims: dict[str, Any]
+    build: Callable[..., Target], assert_refusal: Callable[..., None], claims: dict[str, Any]
 ) -> None:
     target = build()
     target.manager.invalid_token_loader(lambda reason: (f"<h1>{reason}</h1>", 422))
     target.manager.expired_token_loader(lambda header, sent: (f"<h1>{sent}</h1>", 422))
     target.manager.unauthorized_loader(lambda reason: (f"<h1>{reason}</h1>", 422))
     token = target.token(claims=claims)
-    refused(target, target.send(token), "token-expired" if claims.get("exp") == PAST else "invalid-token")
+    assert_refusal(target, target.send(token), "token-expired" if claims.get("exp") == PAST else "invalid-token")
 
 
 def test_failing_blocklist_refuses_tokens_and_is_logged(
@@ -907,7 +927,7 @@ def _list(target: Target, token: str) -> TestResponse:
 
 
 def _may_list(target: Target, token: str) -> bool:
-    """Whether this token opens the list of tenants."""
+    """Return whether this token opens the list of tenants."""
     response = _list(target, token)
     assert response.status_code in (200, 401), response.text
     return response.status_code == 200

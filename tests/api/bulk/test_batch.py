@@ -34,8 +34,8 @@ EXAMPLES = settings(
 )
 
 
-class Came(NamedTuple):
-    """What rows came to: of each its result, and of the tenants their rows and events."""
+class Effects(NamedTuple):
+    """The effects of rows: the result of each, and the rows and events of the tenants."""
 
     results: list[Any]
     tenants: list[Any]
@@ -48,13 +48,13 @@ class Stage:
     def __init__(self, app: Flask, operation: str, most: int | None = None) -> None:
         self.app, self.partner = app, Caller(app)
         self.mount = app.extensions["tenant_provisioning"]["provisioning"]
-        made = {name: self._made(name) for name in TENANTS}
-        self.ids = {name: tenant["tenant"] for name, tenant in made.items()}
+        tenants = {name: self._create_tenant(name) for name in TENANTS}
+        self.ids = {name: tenant["tenant"] for name, tenant in tenants.items()}
         self.partner("POST", f"/tenants/{self.ids['b']}/suspend", json={"reason": "unpaid"})
         self.partner("DELETE", f"/tenants/{self.ids['c']}")
-        update_tenant_row(app, made["d"], status="provisioning")
-        update_tenant_row(app, made["e"], external_id=None)
-        update_tenant_row(app, made["f"], fields=None)
+        update_tenant_row(app, tenants["d"], status="provisioning")
+        update_tenant_row(app, tenants["e"], external_id=None)
+        update_tenant_row(app, tenants["f"], fields=None)
         self.ids["stranger"] = Caller(app).create(region="eu")["tenant"]
         job = dict.fromkeys(Job._fields, 0) | {"partner_id": self.partner.partner, "operation": operation}
         self._job = Job(**job | {"id": self.mount.storage.new_id(), "mode": "partial", "chunks": 2})
@@ -70,26 +70,26 @@ class Stage:
         allowed = dataclasses.replace(resolve_allowance(self.mount, self.partner.partner), places=room)
         self._setting = RowContext(self.mount, actor, self.partner.partner, allowed, room, {})
 
-    def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Came:
+    def do(self, way: RowStrategy, *chunks: Sequence[Body]) -> Effects:
         """Have rows done, chunk by chunk."""
-        count, found = 0, list[RowResult]()
+        count, results = 0, list[RowResult]()
         for bodies in chunks:
-            sent = [Row(n, n, self._named(body)) for n, body in enumerate(bodies, count + 1)]
+            sent = [Row(n, n, self._with_id(body)) for n, body in enumerate(bodies, count + 1)]
             count += len(sent)
             done = [validate_row(self.mount, self._job, row) for row in sent]
-            found += self.mount.storage.transaction(partial(self._done, way, done))
-        return Came([self._told(one) for one in found], self._tenants(), self._events())
+            results += self.mount.storage.transaction(partial(self._done, way, done))
+        return Effects([self._summarize(result) for result in results], self._tenants(), self._events())
 
-    def _done(self, way: RowStrategy, found: list[ValidatedRow], session: Session) -> list[RowResult]:
-        return way(session, self._setting, self._job, found)
+    def _done(self, way: RowStrategy, rows: list[ValidatedRow], session: Session) -> list[RowResult]:
+        return way(session, self._setting, self._job, rows)
 
-    def _made(self, name: str) -> Body:
+    def _create_tenant(self, name: str) -> Body:
         more = {"region": "eu", "costCenter": name} if name in "ab" else {"region": "us"}
         return self.partner.create(
             client_name=name, email=f"{name}@example.com", external_id=name, metadata={"of": name, "x": "1"}, **more
         )
 
-    def _named(self, body: Body) -> Body:
+    def _with_id(self, body: Body) -> Body:
         return body | ({"tenant": self.ids[body["tenant"]]} if "tenant" in body else {})
 
     def _names(self) -> dict[str, str]:
@@ -118,8 +118,8 @@ class Stage:
                 document.pop(name, None)
         return document
 
-    def _told(self, one: RowResult) -> Any:
-        return self._plain(one._asdict())
+    def _summarize(self, result: RowResult) -> Any:
+        return self._plain(result._asdict())
 
     def _tenants(self) -> list[Any]:
         rows = fetch_rows(self.app, "tenants", partner_id=self.partner.partner)
@@ -127,13 +127,13 @@ class Stage:
         return [[name, bool(row["deleted_at"]), self._plain(row)] for name, row in named]
 
     def _events(self) -> list[Any]:
-        found = []
+        events = []
         for row in fetch_rows(self.app, "events", partner_id=self.partner.partner, request_id="request-1"):
             changes = json.loads(row["changes"] or "{}")
             shown = {name: change for name, change in changes.items() if name not in ("deleted_at", "purge_at")}
             told = {**row, "position": None, "changes": shown, "data": self._plain(json.loads(row["data"]))}
-            found.append(self._plain(told))
-        return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
+            events.append(self._plain(told))
+        return sorted(events, key=lambda event: json.dumps(event, sort_keys=True))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def app(database_url: str) -> Flask:
     return custom_fields.make_host(database_url)
 
 
-def require_same(app: Flask, operation: str, *chunks: Sequence[Body], most: int | None = None) -> Came:
+def require_same(app: Flask, operation: str, *chunks: Sequence[Body], most: int | None = None) -> Effects:
     """Both ways come to the same; returns what."""
     alone = Stage(app, operation, most).do(execute_row_by_row, *chunks)
     together = Stage(app, operation, most).do(execute_batch, *chunks)
@@ -205,7 +205,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("operation", ROWS)
-def test_rows_together_are_rows_one_by_one(app: Flask, operation: str) -> None:
+def test_batch_equals_row_by_row(app: Flask, operation: str) -> None:
     room = st.sampled_from([None, 0, 1, 2] if operation == "upsert" else [None])
 
     @given(st.lists(ROWS[operation], max_size=12), st.lists(ROWS[operation], max_size=4), room)

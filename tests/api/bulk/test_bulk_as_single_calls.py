@@ -28,8 +28,8 @@ UNKNOWN = "00000000-0000-7000-8000-000000000000"
 VARYING = {"id", "timestamp", "created_at", "updated_at", "deleted_at", "purge_at", "partner", "request_id", "line"}
 
 
-class Came(NamedTuple):
-    """What rows came to: of each its result, the tenants by name, and their events in the feed's order."""
+class Effects(NamedTuple):
+    """The effects of rows: the result of each, the tenants by name, and their events in the feed's order."""
 
     results: list[Any]
     tenants: list[Any]
@@ -42,8 +42,8 @@ class Stage:
     def __init__(self, app: Flask, most: int | None) -> None:
         self.app, self.partner = app, Caller(app)
         self.bulk = Bulk(app, self.partner)
-        made = {name: self._made(name) for name in TENANTS}
-        self.ids = {name: tenant["tenant"] for name, tenant in made.items()} | {"unknown": UNKNOWN}
+        tenants = {name: self._create_tenant(name) for name in TENANTS}
+        self.ids = {name: tenant["tenant"] for name, tenant in tenants.items()} | {"unknown": UNKNOWN}
         self.ok("POST", f"/tenants/{self.ids['b']}/suspend", json={"reason": "unpaid"})
         self.ok("DELETE", f"/tenants/{self.ids['c']}")
         limits = {"max_tenants": None if most is None else LIVING + most, "allowed_plans": ["gold", "silver"]}
@@ -59,11 +59,11 @@ class Stage:
         document: Body = response.get_json()
         return document
 
-    def _made(self, name: str) -> Body:
+    def _create_tenant(self, name: str) -> Body:
         more = {} if name == "d" else {"external_id": name}
         return self.partner.create(client_name=name, email=f"{name}@example.com", metadata={"of": name}, **more)
 
-    def named(self, sent: Any) -> Any:
+    def with_id(self, sent: Any) -> Any:
         """A row with the id of the tenant that it names."""
         if isinstance(sent, dict) and sent.get("tenant") in self.ids:
             return sent | {"tenant": self.ids[sent["tenant"]]}
@@ -72,13 +72,13 @@ class Stage:
     def job(self, operation: str, sent: Sequence[Any], query: str = "") -> list[Any]:
         """The results of a job."""
         path = f"/bulk-jobs?operation={operation}{query}"
-        job = self.ok("POST", path, json=[self.named(row) for row in sent])["job"]
+        job = self.ok("POST", path, json=[self.with_id(row) for row in sent])["job"]
         self.bulk.work()
-        found = self.ok("GET", f"/bulk-jobs/{job}/items?limit=200")["items"]
-        return [self._plain(one) for one in found]
+        items = self.ok("GET", f"/bulk-jobs/{job}/items?limit=200")["items"]
+        return [self._plain(item) for item in items]
 
-    def came(self, results: list[Any]) -> Came:
-        """What there is once the rows are done."""
+    def read_effects(self, results: list[Any]) -> Effects:
+        """The effects in the database once the rows are done."""
         tenants = self.ok("GET", "/tenants?include_deleted=true&limit=200")["items"]
         named = {tenant: name for name, tenant in self.ids.items()}
         shown = sorted(
@@ -86,23 +86,23 @@ class Stage:
         )
         events = [event for event in read_feed(self.partner) if event["type"] != "bulk_job.finished"]
         self._require_exact_counters()
-        return Came(results, shown, [self._told(event) for event in events])
+        return Effects(results, shown, [self._summarize_event(event) for event in events])
 
     def _require_exact_counters(self) -> None:
         living = len(fetch_rows(self.app, "tenants", partner_id=self.partner.partner, live=1))
         for counter in fetch_rows(self.app, "usage", partner_id=self.partner.partner):
             assert (counter["tenants"], counter["reserved"]) == (living, 0)
 
-    def _told(self, event: Body) -> Any:
+    def _summarize_event(self, event: Body) -> Any:
         changes = {name: change for name, change in (event.get("changes") or {}).items() if name not in VARYING}
         return self._plain({**event, "changes": changes, "actor": None})
 
     def _plain(self, value: Any) -> Any:
         """A value with its known ids as names, others as new, and without what is different each time."""
         if isinstance(value, dict):
-            return {name: self._plain(one) for name, one in value.items() if name not in VARYING}
+            return {name: self._plain(member) for name, member in value.items() if name not in VARYING}
         if isinstance(value, list):
-            return [self._plain(one) for one in value]
+            return [self._plain(member) for member in value]
         for name, tenant in self.ids.items():
             if value == tenant:
                 return name
@@ -114,44 +114,46 @@ class Calls(Stage):
     """The same partner, who makes a single call for each row; only keys and duplicates are the job's own rules."""
 
     def do(self, operation: str, sent: Sequence[Any]) -> list[Any]:
-        """What the calls come to, as results of rows."""
+        """Send the single calls; return their responses as results of rows."""
         self._operation, self._firsts, keys = operation, dict[str, int](), dict[str, tuple[str, Any]]()
         results = []
         for number, row in enumerate(sent, 1):
-            body = dict(self.named(row))
+            body = dict(self.with_id(row))
             key = body.pop("idempotency_key", None)
             results.append(self._once(number, body, key, keys))
-        return [self._plain(one) for one in results]
+        return [self._plain(result) for result in results]
 
     def _once(self, number: int, body: Body, key: Any, keys: dict[str, tuple[str, Any]]) -> Body:
         same = json.dumps(body, sort_keys=True)
         if key == "":
             wrong = {"pointer": "#/idempotency_key", "code": "invalid-idempotency-key"}
             wrong["detail"] = "Must have 1 to 255 printable ASCII characters."
-            return self._refused(number, body, [*self._wrong(body), wrong])
+            return self._make_refusal(number, body, [*self._wrong(body), wrong])
         before = keys.get(key) if key is not None else None
         if before is not None and not self._wrong(body):
             if before[0] == same:
                 return {**before[1], "row": number, "state": "unchanged"}
-            answer = {"status": 422, "code": "idempotency-key-reused"}
-            return self._failed(number, body, {**answer, "detail": "Another row was sent with this key before."})
-        found = self._one(number, body)
-        if key is not None and found["state"] != "failed":
-            keys[key] = same, found
-        return found
+            response = {"status": 422, "code": "idempotency-key-reused"}
+            return self._make_failure(
+                number, body, {**response, "detail": "Another row was sent with this key before."}
+            )
+        result = self._run_row(number, body)
+        if key is not None and result["state"] != "failed":
+            keys[key] = same, result
+        return result
 
-    def _one(self, number: int, body: Body) -> Body:
+    def _run_row(self, number: int, body: Body) -> Body:
         if wrong := self._wrong(body):
-            return self._refused(number, body, wrong)
+            return self._make_refusal(number, body, wrong)
         method, path, sent = self._call(body)
         options = {} if sent is None else {"json": sent}
         tried = self.partner(method, f"{path}?validate_only=true", **options)
         if tried.status_code >= 300:
-            return self._failed(number, body, tried.get_json())
+            return self._make_failure(number, body, tried.get_json())
         tenant = tried.get_json()["tenant"]
         if (first := self._firsts.get(tenant)) is not None:
             refusal = {"status": 409, "code": "duplicate-row", "first_row": first}
-            return self._failed(number, body, {**refusal, "detail": f"Row {first} refers to the same tenant."})
+            return self._make_failure(number, body, {**refusal, "detail": f"Row {first} refers to the same tenant."})
         before = self.partner("GET", f"/tenants/{tenant}").get_json().get("version")
         response = self.partner(method, path, **options)
         assert response.status_code == tried.status_code, response.text
@@ -182,12 +184,12 @@ class Calls(Stage):
             return str(body["tenant"])
         if "external_id" not in body:
             return str(body["tenant"])
-        found = self.ok("GET", f"/tenants?external_id={quote(body['external_id'])}")["items"]
-        tenant = found[0]["tenant"] if found else UNKNOWN
+        tenants = self.ok("GET", f"/tenants?external_id={quote(body['external_id'])}")["items"]
+        tenant = tenants[0]["tenant"] if tenants else UNKNOWN
         return tenant if body.get("tenant", tenant) == tenant else UNKNOWN
 
     def _wrong(self, body: Body) -> list[Body]:
-        """Everything that is wrong with the row itself, as a single call with the same body lists it."""
+        """Return the errors of the row itself, as a single call with the same body lists them."""
         names = body.keys() & {"tenant", "external_id"}
         if self._operation in ("create", "upsert"):
             method, path, sent = "POST", "/tenants", body
@@ -198,58 +200,66 @@ class Calls(Stage):
             reason = {name: value for name, value in body.items() if name not in names}
             method, path, sent = "POST", f"/tenants/{UNKNOWN}/suspend", reason
         document = self.partner(method, f"{path}?validate_only=true", json=sent).get_json()
-        found = list(document.get("errors") or []) if document.get("code") == "validation-error" else []
+        errors = list(document.get("errors") or []) if document.get("code") == "validation-error" else []
         if self._operation == "upsert" and body.get("external_id") is None:
-            found.append({"pointer": "#/external_id", "code": "required", "detail": "This field is required."})
+            errors.append({"pointer": "#/external_id", "code": "required", "detail": "This field is required."})
         if self._operation not in ("create", "upsert") and not names:
             detail = "A row names its tenant by `tenant` or by `external_id`."
-            found.append({"pointer": "#", "code": "required", "detail": detail})
-        return found
+            errors.append({"pointer": "#", "code": "required", "detail": detail})
+        return errors
 
-    def _refused(self, number: int, body: Body, errors: list[Body]) -> Body:
+    def _make_refusal(self, number: int, body: Body, errors: list[Body]) -> Body:
         some = f"{len(errors)} fields are invalid." if len(errors) > 1 else "1 field is invalid."
-        answer = {"status": 400, "code": "validation-error", "detail": some}
-        ordered = sorted(errors, key=lambda one: str(one["pointer"]))
-        return self._failed(number, body, {**answer, "errors": ordered})
+        response = {"status": 400, "code": "validation-error", "detail": some}
+        ordered = sorted(errors, key=lambda error: str(error["pointer"]))
+        return self._make_failure(number, body, {**response, "errors": ordered})
 
-    def _failed(self, number: int, body: Body, response: Body) -> Body:
+    def _make_failure(self, number: int, body: Body, response: Body) -> Body:
         problem = {name: value for name, value in response.items() if name not in ("type", "title", "instance")}
         named = body.get("external_id")
-        told = named if isinstance(named, str) and len(named) <= 128 else None
-        result = {"row": number, "state": "failed", "status": response["status"], "tenant": None, "external_id": told}
+        external_id = named if isinstance(named, str) and len(named) <= 128 else None
+        result = {
+            "row": number,
+            "state": "failed",
+            "status": response["status"],
+            "tenant": None,
+            "external_id": external_id,
+        }
         return {**result, "problem": problem}
 
 
 def plain(results: list[Any]) -> list[Any]:
     """Results without the titles and types of problems."""
-    found = []
-    for one in results:
-        problem = one["problem"] and {k: v for k, v in one["problem"].items() if k not in ("type", "title")}
-        found.append({**one, "problem": problem})
-    return found
+    rows = []
+    for result in results:
+        problem = result["problem"] and {k: v for k, v in result["problem"].items() if k not in ("type", "title")}
+        rows.append({**result, "problem": problem})
+    return rows
 
 
-def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | None = None) -> Came:
+def require_same(app: Flask, operation: str, sent: Sequence[Any], most: int | None = None) -> Effects:
     """All ways come to the same; returns what."""
     calls, rowwise, whole = Calls(app, most), Stage(app, most), Stage(app, most)
-    expected = calls.came(plain(calls.do(operation, sent)))
-    before = rowwise.came([])
+    expected = calls.read_effects(plain(calls.do(operation, sent)))
+    before = rowwise.read_effects([])
     rehearsed = plain(rowwise.job(operation, sent, "&validate_only=true"))
     assert rehearsed == expected.results
-    assert rowwise.came([]) == before
-    assert rowwise.came(plain(rowwise.job(operation, sent))) == expected
-    found = plain(whole.job(operation, sent, "&mode=atomic"))
-    if any(one["state"] == "failed" for one in expected.results):
+    assert rowwise.read_effects([]) == before
+    assert rowwise.read_effects(plain(rowwise.job(operation, sent))) == expected
+    results = plain(whole.job(operation, sent, "&mode=atomic"))
+    if any(result["state"] == "failed" for result in expected.results):
         skipped = {"state": "skipped", "status": None, "tenant": None}
-        assert found == [one if one["state"] == "failed" else _merge_skipped(one, skipped) for one in expected.results]
-        assert whole.came([]) == before
+        assert results == [
+            result if result["state"] == "failed" else _merge_skipped(result, skipped) for result in expected.results
+        ]
+        assert whole.read_effects([]) == before
     else:
-        assert whole.came(found) == expected
+        assert whole.read_effects(results) == expected
     return expected
 
 
-def _merge_skipped(one: Body, skipped: Body) -> Body:
-    return {**one, **skipped}
+def _merge_skipped(result: Body, skipped: Body) -> Body:
+    return {**result, **skipped}
 
 
 @pytest.fixture(autouse=True)
@@ -331,7 +341,7 @@ CASES: dict[str, tuple[str, list[Any], int | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_job_is_its_single_calls(app: Flask, case: str) -> None:
+def test_job_equals_single_calls(app: Flask, case: str) -> None:
     require_same(app, *CASES[case])
 
 
@@ -369,13 +379,13 @@ patched = st.builds(
     ),
 )
 meant = st.builds(
-    lambda one, other, more: {**one, **other, **more},
+    lambda row, other, more: {**row, **other, **more},
     st.one_of(named, named, st.just({})),
     st.one_of(st.just({}), named),
     st.fixed_dictionaries({}, optional={"idempotency_key": keys}),
 )
 reasons = st.sampled_from([{}, {"reason": "late"}, {"reason": 1}])
-suspended = st.builds(lambda one, more: {**one, **more}, meant, reasons)
+suspended = st.builds(lambda row, more: {**row, **more}, meant, reasons)
 ROWS: dict[str, st.SearchStrategy[Any]] = {
     "create": whole, "upsert": upserted, "update": patched, "suspend": suspended, "reactivate": meant, "delete": meant,
 }  # fmt: skip

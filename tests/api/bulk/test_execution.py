@@ -43,10 +43,10 @@ def test_rows_become_tenants_as_single_calls_make_them(bulk: Bulk) -> None:
     bulk.work()
     results = bulk.results(job)
     tenants = bulk.partner("GET", "/tenants").get_json()["items"]
-    assert sorted((one.tenant, one.external_id) for one in results) == sorted(
+    assert sorted((result.tenant, result.external_id) for result in results) == sorted(
         (tenant["tenant"], tenant["external_id"]) for tenant in tenants
     )
-    assert [(one.row, one.state, one.status, one.problem) for one in results] == [
+    assert [(result.row, result.state, result.status, result.problem) for result in results] == [
         (1, "succeeded", 201, None),
         (2, "succeeded", 201, None),
     ]
@@ -80,10 +80,11 @@ def test_every_bad_row_has_its_own_problem_in_one_pass(bulk: Bulk) -> None:
             make_row(5),
         ],
     )
-    told = [
-        (one.row, one.state, one.status, one.problem and (one.problem["code"], one.problem["line"])) for one in results
+    summary = [
+        (result.row, result.state, result.status, result.problem and (result.problem["code"], result.problem["line"]))
+        for result in results
     ]
-    assert told == [
+    assert summary == [
         (1, "succeeded", 201, None),
         (2, "failed", 400, ("malformed-json", 2)),
         (3, "failed", 400, ("validation-error", 4)),
@@ -143,8 +144,8 @@ def test_row_has_the_effect_of_the_single_call(
             {"tenant": by_id["tenant"], **more},
         ],
     )
-    told = [(one.state, one.status, one.problem and one.problem["code"]) for one in results]
-    assert told == [
+    summary = [(result.state, result.status, result.problem and result.problem["code"]) for result in results]
+    assert summary == [
         ("succeeded", 200, None),
         ("succeeded", 200, None),
         ("failed", 404, "tenant-not-found"),
@@ -176,7 +177,7 @@ def test_row_without_a_change_is_unchanged(bulk: Bulk) -> None:
 def test_an_atomic_job_does_all_or_nothing(bulk: Bulk) -> None:
     job = bulk.upload("create", [make_row(1), make_row(2, email="nobody"), make_row(3)], mode="atomic")
     bulk.work()
-    assert [(one.state, one.status, one.tenant) for one in bulk.results(job)] == [
+    assert [(result.state, result.status, result.tenant) for result in bulk.results(job)] == [
         ("skipped", None, None),
         ("failed", 400, None),
         ("skipped", None, None),
@@ -193,13 +194,13 @@ def test_an_atomic_job_does_all_or_nothing(bulk: Bulk) -> None:
 def test_dry_run_returns_results_and_leaves_nothing(bulk: Bulk, mode: str) -> None:
     job = bulk.upload("create", [make_row(1), make_row(2)], mode=mode, dry_run=True)
     bulk.work()
-    assert [(one.state, one.status) for one in bulk.results(job)] == [("succeeded", 201)] * 2
+    assert [(result.state, result.status) for result in bulk.results(job)] == [("succeeded", 201)] * 2
     assert fetch_rows(bulk.app, "tenants") == []
     assert [event["type"] for event in read_feed(bulk.partner)] == ["bulk_job.finished"]
 
 
 @pytest.mark.parametrize(
-    ("operation", "sent", "said"),
+    ("operation", "sent", "message"),
     [
         ("create", [make_row(1), make_row(2), make_row(1)], "Row {} has the same email."),
         ("create", [make_row(1, external_id="x"), make_row(2, external_id="x")], "Row {} has the same external id."),
@@ -213,17 +214,17 @@ def test_dry_run_returns_results_and_leaves_nothing(bulk: Bulk, mode: str) -> No
     ],
 )
 def test_dry_run_detects_duplicates_across_chunks(
-    bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str, sent: list[Any], said: str
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch, operation: str, sent: list[Any], message: str
 ) -> None:
     bulk.do("create", [make_row(0, external_id="old")])
     monkeypatch.setattr(actions, "CHUNK_ROWS", 1)
     job = bulk.upload(operation, sent, dry_run=True)
     run_concurrently(2, lambda _number: bulk.work())
     results = bulk.results(job)
-    (failed,) = (one for one in results if one.state == "failed")
+    (failed,) = (result for result in results if result.state == "failed")
     first = (failed.problem or {})["first_row"]
     assert failed.problem == {
-        "code": "duplicate-row", "detail": said.format(first), "line": failed.row, "first_row": first,
+        "code": "duplicate-row", "detail": message.format(first), "line": failed.row, "first_row": first,
     }  # fmt: skip
     assert (failed.status, failed.row, first) in ((409, len(sent), 1), (409, 1, len(sent)))
     assert len(fetch_rows(bulk.app, "tenants")) == 1
@@ -244,7 +245,7 @@ def test_hooks_are_asked_for_each_row(database_url: str) -> None:
     provisioning.init_app(app, database_url)
     bulk = Bulk(app, Caller(app))
     results = bulk.do("create", [make_row(1), make_row(2), make_row(3), make_row(1)])
-    assert [(one.state, one.status) for one in results] == [
+    assert [(result.state, result.status) for result in results] == [
         ("succeeded", 201),
         ("failed", 500),
         ("succeeded", 201),
@@ -271,13 +272,13 @@ def test_rows_with_hooks_share_savepoints(database_url: str, bad: Sequence[int],
     listen(get_storage(app).engine, "release_savepoint", lambda _connection, name, _context: savepoints.append(name))
     results = bulk.do("create", [make_row(n, external_id=str(n)) for n in range(50)])
     assert len(savepoints) == kept
-    assert [one.row - 1 for one in results if one.state == "failed"] == [*bad]
-    assert {(one.problem or {}).get("code") for one in results} == {None, *["not-this-one"][: len(bad)]}
-    made = {one.tenant for one in results if one.state == "succeeded"}
+    assert [result.row - 1 for result in results if result.state == "failed"] == [*bad]
+    assert {(result.problem or {}).get("code") for result in results} == {None, *["not-this-one"][: len(bad)]}
+    tenants = {result.tenant for result in results if result.state == "succeeded"}
     assert (
         {row["id"] for row in fetch_rows(app, "tenants")}
         == {row["partner_id"] for row in fetch_rows(app, "usage")}
-        == made
+        == tenants
     )
 
 
@@ -291,7 +292,7 @@ def test_a_job_in_many_chunks_is_done_once_by_two_workers(bulk: Bulk, monkeypatc
         first.run(piece)
     first.run(pieces[0])
     bulk.work()
-    assert [one.row for one in bulk.results(job)] == list(range(1, 101))
+    assert [result.row for result in bulk.results(job)] == list(range(1, 101))
     assert bulk.job(job).succeeded == len(fetch_rows(bulk.app, "tenants")) == 100
 
 
@@ -299,18 +300,21 @@ def test_jobs_and_single_calls_on_the_same_tenants_wait_for_each_other(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 10)
-    made = [make_row(n, external_id=str(n)) for n in range(40)]
-    bulk.do("create", made)
+    new_rows = [make_row(n, external_id=str(n)) for n in range(40)]
+    bulk.do("create", new_rows)
     tenants = [tenant["tenant"] for tenant in bulk.partner("GET", "/tenants?limit=40").get_json()["items"]]
     backwards = [{"external_id": str(n), "metadata": {"by": "update"}} for n in reversed(range(40))]
-    jobs = [bulk.upload("upsert", [{**one, "industry": "upsert"} for one in made]), bulk.upload("update", backwards)]
+    jobs = [
+        bulk.upload("upsert", [{**row, "industry": "upsert"} for row in new_rows]),
+        bulk.upload("update", backwards),
+    ]
 
     def work(number: int) -> list[int]:
         if number < 2:
             bulk.work()
             return []
         caller = Caller(bulk.app, bulk.partner.partner)
-        return [caller("PATCH", f"/tenants/{one}", json={"plan": f"{number}"}).status_code for one in tenants]
+        return [caller("PATCH", f"/tenants/{tenant}", json={"plan": f"{number}"}).status_code for tenant in tenants]
 
     assert run_concurrently(4, work) == [[], [], [200] * 40, [200] * 40]
     bulk.work()
@@ -346,7 +350,10 @@ def test_a_chunk_that_kills_its_workers_is_given_up(
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         f"chunk {n} of bulk job {job.id} was started 5 times and never finished" for n in range(1, job.chunks + 1)
     ]
-    assert [one.problem and one.problem["code"] for one in bulk.results(job)] == ["internal-error", "malformed-json"]
+    assert [result.problem and result.problem["code"] for result in bulk.results(job)] == [
+        "internal-error",
+        "malformed-json",
+    ]
     assert bulk.job(job).state == "failed"
 
 
@@ -365,15 +372,15 @@ def refuse_a_name(bulk: Bulk, name: str) -> None:
 
 @pytest.mark.parametrize("operation", ["create", "upsert", "update"])
 def test_a_row_that_the_database_refuses_fails_alone(bulk: Bulk, operation: str) -> None:
-    made = [make_row(n, external_id=str(n)) for n in range(4)]
+    rows = [make_row(n, external_id=str(n)) for n in range(4)]
     if operation == "update":
-        bulk.do("create", made)
+        bulk.do("create", rows)
     refuse_a_name(bulk, "no")
-    sent = [{**row, "client_name": "no" if n == 1 else "yes"} for n, row in enumerate(made)]
+    sent = [{**row, "client_name": "no" if n == 1 else "yes"} for n, row in enumerate(rows)]
     job = bulk.upload(operation, sent)
     bulk.work()
     done = 200 if operation == "update" else 201
-    assert [(one.status, (one.problem or {}).get("code")) for one in bulk.results(job)] == [
+    assert [(result.status, (result.problem or {}).get("code")) for result in bulk.results(job)] == [
         (done, None), (500, "internal-error"), (done, None), (done, None),
     ]  # fmt: skip
     assert bulk.job(job).state == "partial"
@@ -387,7 +394,7 @@ def test_a_chunk_that_always_fails_is_given_up_at_once(bulk: Bulk) -> None:
     with get_storage(bulk.app).engine.begin() as connection:
         connection.execute(table.update().values(payload=b"no rows at all"))
     bulk.work()
-    assert [(one.row, one.status, one.problem) for one in bulk.results(job)] == [
+    assert [(result.row, result.status, result.problem) for result in bulk.results(job)] == [
         (n, 500, {"code": "internal-error", "detail": ProvisioningError().detail, "line": n}) for n in (1, 2)
     ]
     assert bulk.job(job).state == "failed"
@@ -403,7 +410,7 @@ def test_the_last_allowed_claim_of_a_chunk_does_its_rows(bulk: Bulk, deaths: int
     (piece,) = work.claim(1)
     work.run(piece)
     expected = (201, None) if deaths < MAX_CLAIMS else (500, "internal-error")
-    assert [(one.status, (one.problem or {}).get("code")) for one in bulk.results(job)] == [expected]
+    assert [(result.status, (result.problem or {}).get("code")) for result in bulk.results(job)] == [expected]
 
 
 def test_unreachable_database_does_not_fail_a_chunk(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,7 +447,7 @@ def test_an_upload_that_breaks_leaves_nothing(bulk: Bulk) -> None:
     assert fetch_rows(bulk.app, "bulk_jobs") == fetch_rows(bulk.app, "bulk_chunks") == []
 
 
-def test_a_job_can_be_cancelled_and_goes_on_where_it_was(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_job_resumes_after_its_last_chunk(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     job = bulk.upload("create", [make_row(n) for n in range(10)])
     work = BulkWork(bulk.mount, 30)
@@ -479,22 +486,22 @@ def test_results_are_read_a_page_at_a_time_and_by_state(bulk: Bulk, monkeypatch:
     )
     bulk.work()
 
-    def listed(state: str | None, limit: int) -> list[list[int]]:
+    def iter_results(state: str | None, limit: int) -> list[list[int]]:
         pages, after = [], 0
         while True:
-            found, end = bulk.act(actions.list_results, job, state=state, limit=limit, after=after)
-            pages.append([one.row for one in found])
+            results, end = bulk.act(actions.list_results, job, state=state, limit=limit, after=after)
+            pages.append([result.row for result in results])
             if end is None:
                 return pages
             after = end
 
-    assert listed(None, 5) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11]]
-    assert listed("failed", 1) == [[4], [8]]
-    assert listed("succeeded", 100) == [[1, 2, 3, 5, 6, 7, 9, 10, 11]]
-    assert listed("unchanged", 5) == listed("skipped", 5) == [[]]
+    assert iter_results(None, 5) == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11]]
+    assert iter_results("failed", 1) == [[4], [8]]
+    assert iter_results("succeeded", 100) == [[1, 2, 3, 5, 6, 7, 9, 10, 11]]
+    assert iter_results("unchanged", 5) == iter_results("skipped", 5) == [[]]
 
 
-def test_a_job_is_its_partner_s_alone(bulk: Bulk) -> None:
+def test_job_is_visible_to_its_partner_only(bulk: Bulk) -> None:
     job, stranger = bulk.upload("create", [make_row(1)]), Bulk(bulk.app, Caller(bulk.app))
     for act in (actions.load_progress, actions.cancel_job, actions.resume_job):
         with pytest.raises(BulkJobNotFound):
@@ -502,8 +509,8 @@ def test_a_job_is_its_partner_s_alone(bulk: Bulk) -> None:
     with pytest.raises(BulkJobNotFound):
         stranger.act(actions.list_results, job, state=None, limit=1, after=0)
     assert bulk.act(actions.load_progress, job).job == job
-    found = bulk.mount.storage.read(lambda session: actions.list_jobs(session, bulk.partner.partner, None, 5, None))
-    assert [seen.job for seen in found[0]] == [job]
+    jobs = bulk.mount.storage.read(lambda session: actions.list_jobs(session, bulk.partner.partner, None, 5, None))
+    assert [seen.job for seen in jobs[0]] == [job]
     theirs = bulk.mount.storage.read(
         lambda session: actions.list_jobs(session, stranger.partner.partner, None, 5, None)
     )

@@ -59,8 +59,8 @@ def finish_job(partner: Caller, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_items(partner: Caller, job: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = partner("GET", f"{JOBS}/{job['job']}/items?limit=1000").get_json()["items"]
-    return found
+    items: list[dict[str, Any]] = partner("GET", f"{JOBS}/{job['job']}/items?limit=1000").get_json()["items"]
+    return items
 
 
 def as_ndjson(sent: list[dict[str, Any]]) -> bytes:
@@ -167,10 +167,10 @@ def test_invalid_upload_parameters_are_refused(partner: Caller) -> None:
         ("delete", ["tenant:delete"]),
     ],
 )
-def test_a_bulk_job_grants_nothing_that_its_caller_has_not(partner: Caller, operation: str, needed: list[str]) -> None:
+def test_bulk_job_requires_each_permission_of_its_operation(partner: Caller, operation: str, needed: list[str]) -> None:
     path = f"{JOBS}?operation={operation}"
     for missing in needed:
-        granted = ["bulk:create", *(one for one in needed if one != missing)]
+        granted = ["bulk:create", *(permission for permission in needed if permission != missing)]
         narrow = Caller(partner.app, partner.partner, permissions=granted)
         detail = f"This needs the permission {missing}."
         response = narrow("POST", path, json=[])
@@ -205,8 +205,8 @@ def test_an_administrator_uploads_for_a_partner(partner: Caller) -> None:
     assert tenant["partner"] == partner.partner
     assert read(partner, job)["state"] == "succeeded"
     for path in (JOBS, f"{JOBS}?operation=update"):
-        asked = f"{path}{'&' if '?' in path else '?'}partner=another"
-        response = partner("POST", asked, json=[])
+        partner_path = f"{path}{'&' if '?' in path else '?'}partner=another"
+        response = partner("POST", partner_path, json=[])
         assert_problem(response, 403, "insufficient-permission", "Only an administrator may name a partner.")
 
 
@@ -220,7 +220,7 @@ def test_another_partners_job_returns_the_404_of_an_absent_one(partner: Caller, 
         assert_problem(partner(method, f"{JOBS}/{id}{action}"), 404, "bulk-job-not-found", ABSENT)
 
 
-def test_an_expired_licence_refuses_what_creates(make_app: MakeApp) -> None:
+def test_expired_licence_refuses_create_and_upsert_jobs(make_app: MakeApp) -> None:
     now = int(time.time())
     ended = issue_license(not_before=now - 90 * 86_400, expires=now - 60 * 86_400)
     app = make_app(PROVISIONING_LICENSE=ended, PROVISIONING_LICENSE_PUBLIC_KEYS={KEYS.kid: KEYS.public})
@@ -237,16 +237,16 @@ def test_an_expired_licence_refuses_what_creates(make_app: MakeApp) -> None:
 def test_jobs_are_listed_the_newest_first_a_page_at_a_time(partner: Caller) -> None:
     jobs = [create_job(partner, [make_row(n)], "?validate_only=true") for n in range(5)]
     create_job(Caller(partner.app), [make_row(9)])
-    found: list[str] = []
+    ids: list[str] = []
     path = f"{JOBS}?limit=2"
     while path:
         response = partner("GET", path)
         page = response.get_json()
-        found += [job["job"] for job in page["items"]]
+        ids += [job["job"] for job in page["items"]]
         path = f"{JOBS}?limit=2&cursor={page['next']}" if page["next"] else ""
         expected = f'<{PREFIX}{path}>; rel="next"' if path else None
         assert response.headers.get("Link") == expected
-    assert found == [job["job"] for job in reversed(jobs)]
+    assert ids == [job["job"] for job in reversed(jobs)]
 
 
 def test_jobs_are_listed_by_state_and_by_partner(partner: Caller) -> None:
@@ -264,8 +264,8 @@ def test_a_cursor_is_good_for_its_own_list(partner: Caller) -> None:
     for n in range(2):
         create_job(partner, [make_row(n)])
     cursor = partner("GET", f"{JOBS}?limit=1").get_json()["next"]
-    for asked in (f"cursor={cursor}&state=queued", f"cursor={cursor[:-1]}", "cursor=x"):
-        assert partner("GET", f"{JOBS}?{asked}").get_json()["code"] == "invalid-cursor"
+    for query in (f"cursor={cursor}&state=queued", f"cursor={cursor[:-1]}", "cursor=x"):
+        assert partner("GET", f"{JOBS}?{query}").get_json()["code"] == "invalid-cursor"
 
 
 # Cancel and resume.
@@ -339,17 +339,17 @@ def test_uploads_at_once_with_one_key_are_one_job(partner: Caller) -> None:
         caller = Caller(partner.app, partner.partner)
         return caller("POST", JOBS, json=[make_row(1)], headers={"Idempotency-Key": "k"})
 
-    answers = run_concurrently(6, upload)
-    assert {answer.status_code for answer in answers} <= {202, 409}
-    (job,) = {answer.get_json()["job"] for answer in answers if answer.status_code == 202}
-    assert [found["id"] for found in fetch_rows(partner.app, "bulk_jobs", partner_id=partner.partner)] == [job]
+    responses = run_concurrently(6, upload)
+    assert {response.status_code for response in responses} <= {202, 409}
+    (job,) = {response.get_json()["job"] for response in responses if response.status_code == 202}
+    assert [row["id"] for row in fetch_rows(partner.app, "bulk_jobs", partner_id=partner.partner)] == [job]
 
 
 # Limits.
 
 
 @pytest.mark.parametrize("operation", ["create", "upsert"])
-def test_with_single_creates_at_once_exactly_as_many_come_into_being_as_are_allowed(
+def test_concurrent_single_creates_fill_the_limit_exactly(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 10)

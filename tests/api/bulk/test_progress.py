@@ -30,7 +30,7 @@ RETRY = f"retry: {RETRY_MILLISECONDS}\n\n"
 
 
 class Hand:
-    """Time that passes when somebody waits."""
+    """Time that passes only in waits."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -47,17 +47,17 @@ def job(processed: int, state: str = "running") -> dict[str, Any]:
 
 
 def events(data: bytes | Iterator[bytes]) -> list[tuple[str, dict[str, Any]]]:
-    """What kind of event told which job."""
+    """Return the kind and the job of each event."""
     text = (data if isinstance(data, bytes) else b"".join(data)).decode()
-    found = [dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")]
-    return [(one["event"], json.loads(one["data"])) for one in found if "event" in one]
+    events = [dict(line.split(": ", 1) for line in part.splitlines()) for part in text.split("\n\n")]
+    return [(fields["event"], json.loads(fields["data"])) for fields in events if "event" in fields]
 
 
 def test_each_change_sends_an_event() -> None:
     hand = Hand()
     shown = [job(0), job(0), job(5), job(5), job(5), job(9, "succeeded")]
-    found = list(stream_events(lambda: shown.pop(0), hand.time(), lambda: True))
-    assert found == [
+    parts = list(stream_events(lambda: shown.pop(0), hand.time(), lambda: True))
+    assert parts == [
         RETRY.encode(),
         b'id: running-0\nevent: progress\ndata: {"state":"running","processed":0,"finished_at":null}\n\n',
         b'id: running-5\nevent: progress\ndata: {"state":"running","processed":5,"finished_at":null}\n\n',
@@ -68,19 +68,19 @@ def test_each_change_sends_an_event() -> None:
 
 def test_a_stream_is_heard_of_while_nothing_happens_and_ends_in_time() -> None:
     hand = Hand()
-    found = list(stream_events(lambda: job(0), hand.time(), lambda: True))
-    assert len(events(b"".join(found))) == 1
-    assert found.count(b": still here\n\n") == MAX_DURATION // KEEPALIVE_INTERVAL
+    parts = list(stream_events(lambda: job(0), hand.time(), lambda: True))
+    assert len(events(b"".join(parts))) == 1
+    assert parts.count(b": still here\n\n") == MAX_DURATION // KEEPALIVE_INTERVAL
     assert hand.now == MAX_DURATION
 
 
-def test_a_stream_ends_at_the_next_look_once_it_may_not_last() -> None:
+def test_stream_ends_at_the_next_poll_without_its_slot() -> None:
     hand, may = Hand(), [True, True, True, False]
-    found = list(stream_events(lambda: job(0), hand.time(), lambda: may.pop(0)))
-    assert (len(events(b"".join(found))), hand.now) == (1, 2 * POLL_INTERVAL)
+    parts = list(stream_events(lambda: job(0), hand.time(), lambda: may.pop(0)))
+    assert (len(events(b"".join(parts))), hand.now) == (1, 2 * POLL_INTERVAL)
 
 
-def test_without_threads_to_spare_a_stream_tells_how_things_are() -> None:
+def test_stream_without_a_free_thread_returns_the_current_state() -> None:
     hand = Hand()
     assert events(stream_events(lambda: job(3), hand.time(), lambda: False)) == [("progress", job(3))]
     assert hand.now == 0
@@ -101,7 +101,7 @@ def test_finished_job_sends_one_event(partner: Caller) -> None:
     assert partner("GET", path, headers={"Last-Event-ID": "running-0"}).status_code == 200
 
 
-def test_a_job_is_followed_while_it_is_done(partner: Caller) -> None:
+def test_progress_stream_ends_with_finished(partner: Caller) -> None:
     document = partner("POST", JOBS, json=[ROW]).get_json()
     response = partner("GET", f"{JOBS}/{document['job']}/progress", environ_overrides={"wsgi.multithread": True})
     parts = iter(response.response)
@@ -117,19 +117,19 @@ STREAM = {"wsgi.multithread": True}
 
 def test_streams_of_a_partner_beyond_its_seats_show_the_job_once(make_app: Callable[..., Flask]) -> None:
     app = make_app(PROVISIONING_LONG_REQUESTS=3, PROVISIONING_LONG_REQUESTS_PER_PARTNER=2)
-    one, other = Caller(app), Caller(app)
+    acme, other = Caller(app), Caller(app)
 
     def follow(partner: Caller) -> Any:
         document = partner("POST", JOBS, json=[ROW]).get_json()
         return partner("GET", f"{JOBS}/{document['job']}/progress", environ_overrides=STREAM)
 
-    lasting = [follow(one), follow(one)]
-    assert [kind for kind, _ in events(follow(one).data)] == ["progress"]
+    lasting = [follow(acme), follow(acme)]
+    assert [kind for kind, _ in events(follow(acme).data)] == ["progress"]
     lasting.append(follow(other))
     assert [kind for kind, _ in events(follow(other).data)] == ["progress"]
     assert get_mount(app).once(LongRequestLimits).slots.used == 3
-    for answer in lasting:
-        answer.close()
+    for response in lasting:
+        response.close()
     assert get_mount(app).once(LongRequestLimits).slots.used == 0
 
 
@@ -164,15 +164,15 @@ def test_a_stream_ends_with_its_token_and_its_partner_s_standing(
 @pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
 def test_a_download_without_a_free_seat_says_when_to_ask_again(make_app: Callable[..., Flask], kind: str) -> None:
     app = make_app(PROVISIONING_LONG_REQUESTS=2, PROVISIONING_LONG_REQUESTS_PER_PARTNER=1)
-    one, two, three = (Caller(app) for _ in range(3))
+    slow, two, three = (Caller(app) for _ in range(3))
 
     def download(partner: Caller) -> Any:
         document = partner("POST", JOBS, json=[ROW]).get_json()
         Bulk(app, partner).work()
         return partner("GET", f"{JOBS}/{document['job']}/items", headers={"Accept": kind})
 
-    first = download(one)
-    response = download(one)
+    first = download(slow)
+    response = download(slow)
     detail = "This partner has 1 long request under way: a slow body, an upload, a stream or a download."
     assert_problem(response, 429, "too-many-long-requests", detail)
     assert response.headers["Retry-After"] == "5"

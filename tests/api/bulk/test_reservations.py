@@ -1,4 +1,4 @@
-"""Places for the tenants of bulk jobs: reserved before, settled after, and in nobody's way."""
+"""Reservations for the tenants of bulk jobs: made before, settled after, and without blocking other writes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LimitedPartner:
         assert self.admin("PUT", path, json={"max_tenants": most}).status_code in (200, 201)
 
     def counters(self) -> dict[str, tuple[int, int]]:
-        """How many tenants are counted, and for how many places are reserved, by whose counter it is."""
+        """Return the numbers of counted tenants and of reserved places, by owner of the counter."""
         names = {INSTALLATION: "licence", self.partner.partner: "partner"}
         return {names[row["partner_id"]]: (row["tenants"], row["reserved"]) for row in fetch_rows(self.app, "usage")}
 
@@ -62,12 +62,12 @@ class LimitedPartner:
         """Every counter is the number of its living tenants, and no place is reserved; returns the partner's."""
         living = fetch_rows(self.app, "tenants", live=1)
         own = len([row for row in living if row["partner_id"] == self.partner.partner])
-        found = self.counters()
-        assert found.pop("licence") == (len(living), 0)
-        assert found.pop("partner", (own, 0)) == (own, 0)
+        counters = self.counters()
+        assert counters.pop("licence") == (len(living), 0)
+        assert counters.pop("partner", (own, 0)) == (own, 0)
         return own
 
-    def begun(self, job: Job) -> tuple[SingleJobWork, chunks.ClaimedChunk, ChunkExecution]:
+    def begin_chunk(self, job: Job) -> tuple[SingleJobWork, chunks.ClaimedChunk, ChunkExecution]:
         """A worker's claim of a chunk for which places are reserved, and what it does next."""
         work = SingleJobWork(self.bulk.mount, LEASE, job)
         (piece,) = work.claim(1)
@@ -92,9 +92,9 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    made = Gate("e39")
-    yield made
-    made.open.set()
+    new_gate = Gate("e39")
+    yield new_gate
+    new_gate.open.set()
 
 
 @pytest.mark.postgresql
@@ -115,8 +115,8 @@ def test_atomic_job_does_not_block_other_writes(
     worker = threading.Thread(target=host.bulk.work)
     worker.start()
     assert gate.reached.wait(WAIT)
-    made = [caller.create(external_id="mine") for caller in (host.other, host.partner)]
-    assert host.other("DELETE", f"/tenants/{made[0]['tenant']}").status_code == 200
+    tenants = [caller.create(external_id="mine") for caller in (host.other, host.partner)]
+    assert host.other("DELETE", f"/tenants/{tenants[0]['tenant']}").status_code == 200
     assert host.bulk.job(job).finished_at is None, "it is still in its transaction"
     gate.open.set()
     worker.join(WAIT)
@@ -127,7 +127,7 @@ def test_atomic_job_does_not_block_other_writes(
 def test_reservations_count_against_the_quota(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(4)])
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     assert host.counters() == {"licence": (0, 4), "partner": (0, 4)}
     response = host.partner("POST", "/tenants", json=make_row(9))
     assert (response.status_code, response.get_json()["code"]) == (403, "quota-exceeded")
@@ -136,11 +136,11 @@ def test_reservations_count_against_the_quota(database_url: str) -> None:
     assert host.bulk.job(job).succeeded == host.require_exact() == 4
 
 
-def test_only_tenants_that_are_not_there_get_places(database_url: str) -> None:
+def test_only_missing_tenants_reserve_places(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 10)
     host.bulk.do("upsert", [make_row(0), make_row(1)])
     job = host.bulk.upload("upsert", [make_row(n % 4, plan="gold") for n in range(8)] + [make_row(9, email="no")])
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     assert host.counters() == {"licence": (2, 2), "partner": (2, 2)}
     work.run(piece)
     assert host.require_exact() == 4
@@ -154,11 +154,11 @@ def test_a_limit_that_stops_a_job_leaves_counters_exact(
     host = LimitedPartner(database_url, licensed, most)
     host.partner.create(email="taken@example.com")
     sent = [make_row(0), make_row(1, email="taken@example.com"), make_row(2), make_row(3), make_row(4)]
-    found = host.bulk.do("create", sent, mode=mode)
-    assert [(one.problem or {}).get("code") for one in found] == [
+    results = host.bulk.do("create", sent, mode=mode)
+    assert [(result.problem or {}).get("code") for result in results] == [
         None, "tenant-exists", None, "quota-exceeded", "quota-exceeded",
     ]  # fmt: skip
-    problem = found[-1].problem or {}
+    problem = results[-1].problem or {}
     assert (problem["limit"], problem.get("partner")) == (3, host.partner.partner if scope else None)
     assert host.require_exact() == (1 if mode == "atomic" else 3)
 
@@ -169,27 +169,27 @@ def test_row_refused_by_a_hook_returns_its_reservation(database_url: str) -> Non
             raise ZeroDivisionError
 
     host = LimitedPartner(database_url, 10, 3, create=refuse)
-    found = host.bulk.do("create", [make_row(n) for n in range(6)])
-    assert [one.status for one in found] == [201, 500, 500, 201, 201, 403]
+    results = host.bulk.do("create", [make_row(n) for n in range(6)])
+    assert [result.status for result in results] == [201, 500, 500, 201, 201, 403]
     assert host.require_exact() == 3
 
 
 def test_dry_run_reserves_nothing(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 2)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)], dry_run=True)
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     assert set(host.counters().values()) == {(0, 0)}
     work.run(piece)
-    assert [one.status for one in host.bulk.results(job)] == [201, 201, 403]
+    assert [result.status for result in host.bulk.results(job)] == [201, 201, 403]
     assert host.require_exact() == 0
 
 
 def test_next_claim_returns_the_reservation_of_a_dead_worker(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)])
-    host.begun(job)
+    host.begin_chunk(job)
     host.clock.now += LEASE
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     assert host.counters() == {"licence": (0, 3), "partner": (0, 3)}
     host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 3
@@ -198,7 +198,7 @@ def test_next_claim_returns_the_reservation_of_a_dead_worker(database_url: str) 
 def test_maintenance_returns_abandoned_reservations(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     host.bulk.act(actions.cancel_job, job)
     chores = Maintenance(host.bulk.mount)
     chores.run()
@@ -220,20 +220,20 @@ def test_returned_places_do_not_count_as_claims(database_url: str, deaths: int) 
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(0)])
     for _ in range(deaths):
-        host.begun(job)
+        host.begin_chunk(job)
         host.clock.now += LEASE
         Maintenance(host.bulk.mount).run()
         assert host.counters()["partner"] == (0, 0), "its worker died, and its place was returned"
     host.bulk.work()
     expected = (201, None) if deaths < MAX_CLAIMS else (500, "internal-error")
-    assert [(one.status, (one.problem or {}).get("code")) for one in host.bulk.results(job)] == [expected]
+    assert [(result.status, (result.problem or {}).get("code")) for result in host.bulk.results(job)] == [expected]
     assert host.require_exact() == (1 if deaths < MAX_CLAIMS else 0)
 
 
 def test_cancelled_job_returns_its_reservation(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(3)], mode="atomic")
-    work, piece, _ = host.begun(job)
+    work, piece, _ = host.begin_chunk(job)
     host.bulk.act(actions.cancel_job, job)
     work.run(piece)
     assert host.require_exact() == 0
@@ -243,17 +243,17 @@ def test_a_chunk_waits_for_places_that_others_may_give_back(database_url: str, m
     host = LimitedPartner(database_url, 4, None)
     other = Bulk(host.app, host.other)
     theirs = other.upload("create", [make_row(n) for n in range(3)], mode="atomic")
-    work, piece, _ = host.begun(theirs)
+    work, piece, _ = host.begin_chunk(theirs)
     mine = host.bulk.upload("create", [make_row(n) for n in range(4)])
     waits = list[float]()
 
-    def end_theirs(seconds: float) -> None:
+    def finish_their_chunk(seconds: float) -> None:
         waits.append(seconds)
         assert host.counters()["licence"] == (0, 3), "who waits holds nothing"
         other.act(actions.cancel_job, theirs)
         work.run(piece)
 
-    patient = SingleJobWork(host.bulk.mount, LEASE, mine, end_theirs)
+    patient = SingleJobWork(host.bulk.mount, LEASE, mine, finish_their_chunk)
     (own,) = patient.claim(1)
     patient.run(own)
     assert len(waits) == 1
@@ -262,7 +262,7 @@ def test_a_chunk_waits_for_places_that_others_may_give_back(database_url: str, m
 
 def test_chunk_that_exactly_fits_the_quota_does_not_wait(database_url: str) -> None:
     host = LimitedPartner(database_url, 7, None)
-    host.begun(Bulk(host.app, host.other).upload("create", [make_row(n) for n in range(3)], mode="atomic"))
+    host.begin_chunk(Bulk(host.app, host.other).upload("create", [make_row(n) for n in range(3)], mode="atomic"))
     mine, waits = host.bulk.upload("create", [make_row(n) for n in range(4)]), list[float]()
     work = SingleJobWork(host.bulk.mount, LEASE, mine, waits.append)
     (own,) = work.claim(1)
@@ -273,7 +273,7 @@ def test_chunk_that_exactly_fits_the_quota_does_not_wait(database_url: str) -> N
 def test_a_chunk_does_not_wait_for_ever(database_url: str) -> None:
     host = LimitedPartner(database_url, 4, None)
     theirs = Bulk(host.app, host.other).upload("create", [make_row(n) for n in range(3)], mode="atomic")
-    host.begun(theirs)
+    host.begin_chunk(theirs)
     mine = host.bulk.upload("create", [make_row(n) for n in range(4)])
     waits = list[float]()
     patient = SingleJobWork(host.bulk.mount, LEASE, mine, waits.append)
@@ -288,7 +288,7 @@ def test_a_tenant_that_is_gone_by_then_gets_a_place_too(database_url: str) -> No
     host = LimitedPartner(database_url, 10, 4)
     tenant = host.partner.create(external_id="e0")
     job = host.bulk.upload("upsert", [make_row(0), make_row(1)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     assert host.counters()["partner"] == (1, 1)
     assert host.partner("DELETE", f"/tenants/{tenant['tenant']}").status_code == 200
     storage = host.bulk.mount.storage
@@ -302,7 +302,7 @@ def test_a_tenant_that_is_gone_by_then_gets_a_place_too(database_url: str) -> No
 def test_a_limit_that_goes_and_comes_while_a_job_is_done_stays_exact(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, 4)
     job = host.bulk.upload("create", [make_row(n) for n in range(2)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     host.limit(None)
     host.limit(3)
     host.bulk.mount.storage.transaction(execution.execute)
@@ -316,7 +316,7 @@ def test_a_limit_that_goes_and_comes_while_a_job_is_done_stays_exact(database_ur
 def test_a_limit_that_comes_while_a_job_is_done_counts_its_tenants(database_url: str) -> None:
     host = LimitedPartner(database_url, 10, None)
     job = host.bulk.upload("create", [make_row(n) for n in range(2)])
-    _, _, execution = host.begun(job)
+    _, _, execution = host.begin_chunk(job)
     host.limit(5)
     host.bulk.mount.storage.transaction(execution.execute)
     assert host.require_exact() == 2

@@ -1,4 +1,4 @@
-"""What came of a job's rows, over HTTP: in pages, as NDJSON, and as a table to be corrected and sent again."""
+"""Results of a job over HTTP: in pages, as NDJSON, and as a table that can be corrected and sent again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_row(n: int, **more: Any) -> dict[str, Any]:
 
 
 def finish_job(partner: Caller, data: bytes, media_type: str = NDJSON, query: str = "") -> str:
-    """Where the items of a job are that has been done."""
+    """Run a job; return the path of its items."""
     response = partner("POST", f"{JOBS}{query}", data=data, content_type=media_type)
     assert response.status_code == 202, response.text
     Bulk(partner.app, partner).work()
@@ -81,7 +81,7 @@ def test_a_row_that_was_done_and_one_that_failed(partner: Caller) -> None:
     }  # fmt: skip
 
 
-def test_a_row_says_what_the_single_call_would_say(partner: Caller) -> None:
+def test_failed_row_has_the_problem_of_the_single_call(partner: Caller) -> None:
     partner.create(email="taken@example.com")
     (item,) = partner("GET", finish_job(partner, lines(make_row(1, email="taken@example.com")))).get_json()["items"]
     single = partner("POST", "/tenants", json=make_row(1, email="taken@example.com")).get_json()
@@ -95,12 +95,12 @@ def test_pages_go_through_all_rows_of_a_state(partner: Caller, monkeypatch: pyte
     monkeypatch.setattr(actions, "CHUNK_ROWS", 3)
     path = finish_job(partner, lines(*(make_row(n, email="nobody") if n % 2 else make_row(n) for n in range(1, 11))))
     for state, expected in [("failed", [1, 3, 5, 7, 9]), ("succeeded", [2, 4, 6, 8, 10]), ("skipped", [])]:
-        found, asked = [], f"?state={state}&limit=2"
-        while asked:
-            page = partner("GET", f"{path}{asked}").get_json()
-            found += [item["row"] for item in page["items"]]
-            asked = f"?state={state}&limit=2&cursor={page['next']}" if page["next"] else ""
-        assert found == expected
+        rows, query = [], f"?state={state}&limit=2"
+        while query:
+            page = partner("GET", f"{path}{query}").get_json()
+            rows += [item["row"] for item in page["items"]]
+            query = f"?state={state}&limit=2&cursor={page['next']}" if page["next"] else ""
+        assert rows == expected
 
 
 def test_a_page_has_50_items_unless_asked_for_more(partner: Caller) -> None:
@@ -165,14 +165,14 @@ def test_other_types_are_not_acceptable(partner: Caller) -> None:
     )
 
 
-def test_ndjson_holds_what_the_pages_hold(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ndjson_items_equal_the_pages(partner: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "CHUNK_ROWS", 2)
     path = finish_job(partner, lines(make_row(1), b"{", make_row(2), make_row(2), 5))
     for state in ("", "?state=failed"):
         response = partner("GET", f"{path}{state}", headers={"Accept": NDJSON})
-        found = [json.loads(line) for line in response.text.splitlines()]
-        assert found == partner("GET", f"{path}{state}").get_json()["items"]
-    assert [item["row"] for item in found] == [2, 4, 5]
+        items = [json.loads(line) for line in response.text.splitlines()]
+        assert items == partner("GET", f"{path}{state}").get_json()["items"]
+    assert [item["row"] for item in items] == [2, 4, 5]
 
 
 def test_the_table_has_the_columns_of_the_upload_and_of_the_result(partner: Caller) -> None:
@@ -192,14 +192,14 @@ def test_the_table_has_the_columns_of_the_upload_and_of_the_result(partner: Call
 def test_rows_of_json_become_a_table_too(partner: Caller) -> None:
     row = {**make_row(1), "metadata": {"a": "1", "b": "zwei\nZeilen"}, "industry": None, "plan": 5}
     path = finish_job(partner, lines(row, b"{", [1], {"metadata": [1], "email": True}))
-    header, *found = table(partner, path)
+    header, *rows = table(partner, path)
     assert header == ["client_name", "email", "industry", "plan", "metadata", "metadata.a", "metadata.b", *RESULT]
-    told = [dict(zip(header, cells, strict=True)) for cells in found]
-    assert [one["metadata.b"] for one in told] == ["zwei\nZeilen", "", "", ""]
-    assert [one["plan"] for one in told] == ["5", "", "", ""]
-    assert [one["metadata"] for one in told] == ["", "", "", "[1]"]
-    assert [one["email"] for one in told] == ["admin1@example.com", "", "", "true"]
-    assert [one["result.code"] for one in told] == [
+    table_rows = [dict(zip(header, cells, strict=True)) for cells in rows]
+    assert [row["metadata.b"] for row in table_rows] == ["zwei\nZeilen", "", "", ""]
+    assert [row["plan"] for row in table_rows] == ["5", "", "", ""]
+    assert [row["metadata"] for row in table_rows] == ["", "", "", "[1]"]
+    assert [row["email"] for row in table_rows] == ["admin1@example.com", "", "", "true"]
+    assert [row["result.code"] for row in table_rows] == [
         "validation-error",
         "malformed-json",
         "validation-error",
@@ -268,7 +268,7 @@ def test_a_corrected_table_can_be_sent_again(partner: Caller, monkeypatch: pytes
     again = finish_job(partner, corrected.encode(), CSV)
     assert [item["state"] for item in partner("GET", again).get_json()["items"]] == ["succeeded", "succeeded"]
     tenants = partner("GET", "/tenants?sort=client_name").get_json()["items"]
-    assert [(one["client_name"], one["email"], one["metadata"]) for one in tenants] == [
+    assert [(tenant["client_name"], tenant["email"], tenant["metadata"]) for tenant in tenants] == [
         ("Client 1", "admin1@example.com", {}),
         ("Client 2", "two@example.com", {"tier": "gold"}),
         ("Client 3", "admin3@example.com", {}),
@@ -297,7 +297,7 @@ def test_fields_of_the_host_s_own_survive_the_table(database_url: str) -> None:
     assert {name: tenant[name] for name in own} == own
 
 
-def test_an_atomic_job_that_fails_says_what_was_skipped(partner: Caller) -> None:
+def test_failed_atomic_job_lists_skipped_rows(partner: Caller) -> None:
     path = finish_job(partner, lines(make_row(1), make_row(2, email="nobody")), query="?mode=atomic")
     skipped, failed = partner("GET", path).get_json()["items"]
     assert skipped == {
@@ -320,7 +320,7 @@ def test_more_columns_than_a_table_has_are_read_otherwise(partner: Caller) -> No
     assert partner("GET", path, headers={"Accept": NDJSON}).status_code == 200
 
 
-def test_of_a_job_that_is_not_done_the_items_are_those_so_far(partner: Caller) -> None:
+def test_unfinished_job_lists_its_items_so_far(partner: Caller) -> None:
     response = partner("POST", JOBS, json=[make_row(1)])
     path = f"{JOBS}/{response.get_json()['job']}/items"
     assert partner("GET", path).get_json() == {"items": [], "next": None}

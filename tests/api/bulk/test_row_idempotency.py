@@ -25,8 +25,8 @@ def make_keyed_row(number: int, key: Any, **more: Any) -> dict[str, Any]:
     return {"client_name": f"Client {number}", "email": f"u{number}@example.com", "idempotency_key": key, **more}
 
 
-def summarize(found: list[RowResult]) -> list[tuple[str, int | None, str | None]]:
-    return [(one.state, one.status, one.problem["code"] if one.problem else None) for one in found]
+def summarize(results: list[RowResult]) -> list[tuple[str, int | None, str | None]]:
+    return [(result.state, result.status, result.problem["code"] if result.problem else None) for result in results]
 
 
 def make_hooked_host(database_url: str) -> Flask:
@@ -55,11 +55,13 @@ def test_a_file_sent_again_makes_nothing_again(bulk: Bulk) -> None:
     again = bulk.do("create", sent)
     assert summarize(first) == [("succeeded", 201, None)] * 3
     assert summarize(again) == [("unchanged", 201, None)] * 2 + [("failed", 409, "tenant-exists")]
-    assert [(one.tenant, one.external_id) for one in again[:2]] == [(one.tenant, one.external_id) for one in first[:2]]
+    assert [(result.tenant, result.external_id) for result in again[:2]] == [
+        (result.tenant, result.external_id) for result in first[:2]
+    ]
     assert fetch_rows(bulk.app, "events", type="tenant.created") == before
 
 
-def test_a_key_is_one_row_s_alone(bulk: Bulk) -> None:
+def test_key_belongs_to_one_row(bulk: Bulk) -> None:
     bulk.do("create", [make_keyed_row(1, "one")])
     (other,) = bulk.do("create", [make_keyed_row(2, "one")])
     (update,) = bulk.do("update", [{**make_keyed_row(1, "one"), "external_id": "1"}])
@@ -68,7 +70,7 @@ def test_a_key_is_one_row_s_alone(bulk: Bulk) -> None:
     assert len(fetch_rows(bulk.app, "tenants")) == 1
 
 
-def test_within_one_upload_too(bulk: Bulk) -> None:
+def test_row_keys_apply_within_one_upload(bulk: Bulk) -> None:
     results = bulk.do(
         "create",
         [make_keyed_row(1, "one"), make_keyed_row(1, "one"), make_keyed_row(2, "one"), make_keyed_row(3, "three")],
@@ -88,7 +90,7 @@ def test_row_key_takes_effect_once_across_concurrent_chunks(bulk: Bulk, monkeypa
     run_concurrently(3, lambda _number: bulk.work())
     results = bulk.results(job)
     assert sorted(summarize(results)) == [("succeeded", 201, None)] * 10 + [("unchanged", 201, None)] * 50
-    assert {one.tenant for one in results} == {row["id"] for row in fetch_rows(bulk.app, "tenants")}
+    assert {result.tenant for result in results} == {row["id"] for row in fetch_rows(bulk.app, "tenants")}
 
 
 def test_a_row_that_failed_leaves_its_key_to_the_one_that_mends_it(bulk: Bulk) -> None:
@@ -104,7 +106,7 @@ def test_a_row_that_failed_leaves_its_key_to_the_one_that_mends_it(bulk: Bulk) -
     ]
 
 
-def test_in_the_same_chunk_too(bulk: Bulk) -> None:
+def test_row_keys_apply_within_one_chunk(bulk: Bulk) -> None:
     taken = bulk.partner.create()["email"]
     results = bulk.do(
         "create", [make_keyed_row(1, "one", email=taken), make_keyed_row(1, "one"), make_keyed_row(1, "one")]

@@ -25,7 +25,7 @@ def test_row_with_malformed_tenant_id_fails_alone(bulk: Bulk, operation: str) ->
     tenant = bulk.partner.create()
     rows = [{"tenant": value} for value, _ in WRONG]
     *wrong, right = bulk.do(operation, [*rows, {"tenant": tenant["tenant"].upper()}])
-    errors = [[(error["pointer"], error["code"]) for error in (one.problem or {})["errors"]] for one in wrong]
-    assert [one.status for one in wrong] == [400] * len(WRONG)
+    errors = [[(error["pointer"], error["code"]) for error in (result.problem or {})["errors"]] for result in wrong]
+    assert [result.status for result in wrong] == [400] * len(WRONG)
     assert errors == [[("#/tenant", code)] for _, code in WRONG]
     assert (right.status, right.tenant) == (200, tenant["tenant"])

@@ -73,8 +73,8 @@ class Source(io.RawIOBase):
 
 def upload_stream(partner: Caller, source: io.RawIOBase, media_type: str = NDJSON, **headers: str) -> Any:
     """The answer to a body of no known length."""
-    given = {"wsgi.input": source, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
-    return partner("POST", JOBS, content_type=media_type, headers=headers, environ_overrides=given)
+    environ = {"wsgi.input": source, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    return partner("POST", JOBS, content_type=media_type, headers=headers, environ_overrides=environ)
 
 
 # What is no upload.
@@ -108,7 +108,7 @@ def test_a_broken_frame_fails_as_a_whole(
     assert_nothing_is_kept(partner)
 
 
-def test_a_frame_that_breaks_after_many_rows_leaves_none_of_them(partner: Caller) -> None:
+def test_malformed_array_after_many_rows_stores_none(partner: Caller) -> None:
     data = b"[" + b",\n".join([ROW.strip()] * 2500) + b",\n{"
     assert_problem(
         upload(partner, data, "application/json"),
@@ -175,11 +175,11 @@ EVERY = {*WRITABLE, "tenant", "reason", "metadata", "metadata.", "metadata.k", f
 @pytest.mark.parametrize("operation", COLUMNS)
 def test_a_table_has_the_columns_of_its_operation(partner: Caller, operation: str) -> None:
     more = {"metadata.k", f"metadata.{'k' * 40}"} if "email" in COLUMNS[operation] else set()
-    known = {*COLUMNS[operation], *more, "idempotency_key", "result.anything"}
+    columns = {*COLUMNS[operation], *more, "idempotency_key", "result.anything"}
     query = f"?operation={operation}"
-    table = f"{','.join(known)}\n{','.join('1' for _ in known)}\n".encode()
+    table = f"{','.join(columns)}\n{','.join('1' for _ in columns)}\n".encode()
     assert upload(partner, table, "text/csv", query=query).status_code == 202
-    for name in EVERY - known:
+    for name in EVERY - columns:
         response = upload(partner, f"external_id,{name}\n1,\n".encode(), "text/csv", query=query)
         detail = f'The header names a column that rows of this operation do not have: "{name}".'
         assert_problem(response, 400, "malformed-upload", detail, line=1)
@@ -208,7 +208,7 @@ ROW_TOO_LARGE = "A row is larger than 262144 bytes."
         ({}, "", b'"' + b"x" * MEBIBYTE + b'"', ROW_TOO_LARGE, {"line": 1}),
     ],
 )
-def test_beyond_a_limit_nothing_is_kept(
+def test_upload_beyond_the_limit_is_not_stored(
     make_app: MakeApp, config: dict[str, int], query: str, data: bytes, detail: str, more: dict[str, int]
 ) -> None:
     partner = Caller(make_app(**config))
@@ -216,7 +216,7 @@ def test_beyond_a_limit_nothing_is_kept(
     assert_nothing_is_kept(partner)
 
 
-def test_up_to_a_limit_an_upload_is_taken(make_app: MakeApp) -> None:
+def test_upload_at_the_limit_is_accepted(make_app: MakeApp) -> None:
     size = 2 * len(ROW)
     config = {"PROVISIONING_BULK_MAX_ROWS": 3, "PROVISIONING_BULK_ATOMIC_ROWS": 2}
     partner = Caller(make_app(**config, PROVISIONING_BULK_MAX_BYTES=1024, PROVISIONING_BULK_ATOMIC_BYTES=1024))
@@ -268,13 +268,13 @@ def test_the_limits_of_other_bodies_are_not_those_of_uploads(make_app: MakeApp) 
 def test_a_gzip_of_zeros_is_let_go_at_the_limit(partner: Caller) -> None:
     block = bytes(MEBIBYTE)
 
-    def packed() -> Iterator[bytes]:
+    def iter_packed() -> Iterator[bytes]:
         pack = zlib.compressobj(wbits=31)
         for _ in range(4096):
             yield pack.compress(block)
         yield pack.flush()
 
-    source = Source(packed())
+    source = Source(iter_packed())
     response = upload_stream(partner, source, **{"Content-Encoding": "gzip"})
     assert_problem(response, 413, "upload-too-large", ROW_TOO_LARGE, line=1)
     assert source.taken < 128 * 1024
@@ -342,7 +342,7 @@ def test_rows_that_are_wrong_each_in_another_way_fail_alone(partner: Caller) -> 
 
 
 class SlowBody(io.RawIOBase):
-    """A body of which so many bytes come in a second, by a clock of its own."""
+    """A body that arrives at a fixed number of bytes a second, by its own clock."""
 
     def __init__(self, pace: float, size: int) -> None:
         self.now, self._pace, self._left = 0.0, pace, size
@@ -404,8 +404,8 @@ def test_a_server_s_own_error_is_an_upload_that_broke_off(error: Exception) -> N
 
 
 def test_short_body_is_an_interrupted_upload(partner: Caller) -> None:
-    given = {"wsgi.input": io.BytesIO(ROW), "wsgi.input_terminated": True, "CONTENT_LENGTH": "1000"}
-    response = partner("POST", JOBS, content_type=NDJSON, environ_overrides=given)
+    environ = {"wsgi.input": io.BytesIO(ROW), "wsgi.input_terminated": True, "CONTENT_LENGTH": "1000"}
+    response = partner("POST", JOBS, content_type=NDJSON, environ_overrides=environ)
     detail = f"The upload broke off after {len(ROW)} of 1000 bytes."
     assert_problem(response, 400, "malformed-upload", detail)
     assert_nothing_is_kept(partner)
@@ -424,7 +424,7 @@ def head(partner: Caller, length: str) -> bytes:
 
 
 def read_response(connection: socket.socket) -> tuple[int, Any]:
-    """What a server answers, to its end."""
+    """Read a server's response to its end."""
     response = b"".join(iter(lambda: connection.recv(65536), b""))
     start, _, content = response.partition(b"\r\n\r\n")
     return int(start.split()[1]), json.loads(content)
@@ -438,7 +438,7 @@ CUT_SHORT = {
 
 
 @pytest.mark.parametrize(("length", "data"), CUT_SHORT.values(), ids=CUT_SHORT)
-def test_of_a_client_that_goes_away_half_way_nothing_is_kept(make_app: MakeApp, length: str, data: bytes) -> None:
+def test_upload_of_a_disconnected_client_is_not_stored(make_app: MakeApp, length: str, data: bytes) -> None:
     partner = Caller(make_app())
     with serve_with_werkzeug(partner.app) as address, socket.create_connection(address, timeout=10) as connection:
         connection.sendall(head(partner, length) + data)

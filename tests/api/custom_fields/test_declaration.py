@@ -1,4 +1,4 @@
-"""What cannot be declared is refused at once, in a sentence that says what to do."""
+"""Invalid declarations are refused at once, with the fix."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_the_reserved_names_are_those_of_tenants_and_lists() -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENT_FIELDS)
-def test_a_name_of_the_contracts_is_taken(name: str) -> None:
-    said = f"Own: every tenant has a field {name!r} already; rename yours."
-    assert refusal(schema(**{name: fields.String()})) == [said]
-    assert refusal(schema(other=fields.String(data_key=name))) == [said]
+def test_built_in_field_name_is_refused(name: str) -> None:
+    message = f"Own: every tenant has a field {name!r} already; rename yours."
+    assert refusal(schema(**{name: fields.String()})) == [message]
+    assert refusal(schema(other=fields.String(data_key=name))) == [message]
 
 
 def test_names_of_bulk_row_members_are_refused() -> None:
-    said = "Own: rows of bulk jobs may have an 'idempotency_key' already; rename yours."
-    assert refusal(schema(idempotency_key=fields.String())) == [said]
+    message = "Own: rows of bulk jobs may have an 'idempotency_key' already; rename yours."
+    assert refusal(schema(idempotency_key=fields.String())) == [message]
 
 
 @pytest.mark.parametrize("name", sorted(set(ListQuery().fields) - set(DOCUMENT_FIELDS)))
@@ -50,9 +50,9 @@ def test_the_name_of_a_parameter_cannot_be_filtered_by(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a-b", "a.b", "é", "1a", "_x", "a b", "x" * 64, "a'b"])
-def test_a_name_is_a_plain_word(name: str) -> None:
-    said = f"Own: {name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
-    assert refusal(schema(x=fields.String(data_key=name))) == [said]
+def test_field_name_must_be_an_identifier(name: str) -> None:
+    message = f"Own: {name!r} is not a valid field name: use 1 to 63 letters, digits and _, starting with a letter."
+    assert refusal(schema(x=fields.String(data_key=name))) == [message]
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_a_name_is_a_plain_word(name: str) -> None:
     ids=lambda field: type(field).__name__,
 )
 def test_only_scalar_fields_are_filterable(field: fields.Field[Any]) -> None:
-    said = "Own: 'x' is not filterable: only strings, integers, booleans, dates and times are."
-    assert refusal(schema(x=field), filterable=["x"]) == [said]
+    message = "Own: 'x' is not filterable: only strings, integers, booleans, dates and times are."
+    assert refusal(schema(x=field), filterable=["x"]) == [message]
 
 
-def test_everything_wrong_is_said_at_once() -> None:
+def test_all_errors_are_listed_at_once() -> None:
     own = schema(
         status=fields.String(), secret=fields.String(load_only=True), price=fields.Decimal(), limit=fields.Integer()
     )

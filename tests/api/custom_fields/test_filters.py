@@ -90,9 +90,9 @@ def make_database_url(request: pytest.FixtureRequest, database: str, factory: py
 
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = custom_fields.make_host(make_database_url(request, database, tmp_path_factory), Kinds, tuple(VALUES))
-    yield made
-    get_storage(made).engine.dispose()
+    new_app = custom_fields.make_host(make_database_url(request, database, tmp_path_factory), Kinds, tuple(VALUES))
+    yield new_app
+    get_storage(new_app).engine.dispose()
 
 
 def list_tenants(caller: Caller, **query: str) -> list[str]:
@@ -104,23 +104,27 @@ def list_tenants(caller: Caller, **query: str) -> list[str]:
 @pytest.mark.parametrize("name", VALUES)
 def test_a_filter_finds_the_tenants_with_that_value(partner: Caller, name: str) -> None:
     value, other, spellings = VALUES[name]
-    found = partner.create(**{name: value})
-    assert found[name] == value
+    tenant = partner.create(**{name: value})
+    assert tenant[name] == value
     partner.create(**{name: other})
     partner.create()
     for spelling in spellings:
-        assert list_tenants(partner, **{name: spelling}) == [found["tenant"]]
+        assert list_tenants(partner, **{name: spelling}) == [tenant["tenant"]]
 
 
 def test_filters_combine_with_built_in_ones(partner: Caller) -> None:
-    made = [partner.create(text=text, number=number, plan=plan) for text in "ab" for number in (1, 2) for plan in "xy"]
-    wanted = [one["tenant"] for one in made if (one["text"], one["number"], one["plan"]) == ("a", 2, "y")]
+    tenants = [
+        partner.create(text=text, number=number, plan=plan) for text in "ab" for number in (1, 2) for plan in "xy"
+    ]
+    wanted = [
+        tenant["tenant"] for tenant in tenants if (tenant["text"], tenant["number"], tenant["plan"]) == ("a", 2, "y")
+    ]
     assert list_tenants(partner, text="a", number="2", plan="y") == wanted
     assert list_tenants(partner, text="a", number="2", plan="y", sort="-client_name", status="active") == wanted
     assert list_tenants(partner, text="a", q="exam", number="3") == []
 
 
-def test_a_value_that_changed_is_found_where_it_is(partner: Caller) -> None:
+def test_filter_matches_the_current_value_only(partner: Caller) -> None:
     tenant = partner.create(text="a")
     partner("PATCH", f"/tenants/{tenant['tenant']}", json={"text": "b"})
     assert (list_tenants(partner, text="a"), list_tenants(partner, text="b")) == ([], [tenant["tenant"]])
@@ -128,7 +132,7 @@ def test_a_value_that_changed_is_found_where_it_is(partner: Caller) -> None:
     assert list_tenants(partner, text="b") == []
 
 
-def test_deleted_ones_are_found_where_they_are_asked_for(partner: Caller) -> None:
+def test_filter_finds_deleted_tenants_with_include_deleted(partner: Caller) -> None:
     tenant = partner.create(text="a")
     partner("DELETE", f"/tenants/{tenant['tenant']}")
     assert list_tenants(partner, text="a") == []
@@ -138,8 +142,8 @@ def test_deleted_ones_are_found_where_they_are_asked_for(partner: Caller) -> Non
 def test_other_partners_tenants_are_never_listed(app: Flask, partner: Caller) -> None:
     mine, theirs = partner.create(text="both"), Caller(app).create(text="both")
     assert list_tenants(partner, text="both") == [mine["tenant"]]
-    everybody = list_tenants(partner.with_roles("provisioning-admin"), text="both", sort="-created_at", limit="1000")
-    assert {mine["tenant"], theirs["tenant"]} <= set(everybody)
+    visible = list_tenants(partner.with_roles("provisioning-admin"), text="both", sort="-created_at", limit="1000")
+    assert {mine["tenant"], theirs["tenant"]} <= set(visible)
     assert list_tenants(partner.with_roles("provisioning-admin"), text="both", partner=partner.partner) == [
         mine["tenant"]
     ]
@@ -147,16 +151,16 @@ def test_other_partners_tenants_are_never_listed(app: Flask, partner: Caller) ->
 
 @pytest.mark.parametrize("sort", SORT_ORDERS)
 def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Caller, sort: str) -> None:
-    made = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
+    expected = [partner.create(text="a", client_name=f"n{number}")["tenant"] for number in range(5)]
     partner.create(text="b")
-    found, query = [], {"text": "a", "sort": sort, "limit": "2"}
+    tenants, query = [], {"text": "a", "sort": sort, "limit": "2"}
     while True:
         page = partner("GET", "/tenants", query_string=query).get_json()
-        found += [one["tenant"] for one in page["items"]]
+        tenants += [tenant["tenant"] for tenant in page["items"]]
         if page["next"] is None:
             break
         query["cursor"] = page["next"]
-    assert found == (made[::-1] if sort.startswith("-") else made)
+    assert tenants == (expected[::-1] if sort.startswith("-") else expected)
     for other in ({"text": "b"}, {"number": "1"}):
         response = partner("GET", "/tenants", query_string={**query, **other})
         assert_problem(response, 400, "invalid-cursor", "Invalid cursor.")
@@ -166,9 +170,16 @@ def test_pages_follow_each_other_and_cursors_are_bound_to_the_filter(partner: Ca
 
 def test_a_value_that_the_field_refuses_is_refused(partner: Caller) -> None:
     invalid = "invalid-field"
-    asked = {"number": "x", "strict": "1.5", "flag": "maybe", "day": "2026-02-30", "uuid": "1", "text": "x" * 101}
+    invalid_filters = {
+        "number": "x",
+        "strict": "1.5",
+        "flag": "maybe",
+        "day": "2026-02-30",
+        "uuid": "1",
+        "text": "x" * 101,
+    }
     assert_invalid_parameters(
-        partner("GET", "/tenants", query_string={**asked, "limit": "0"}),
+        partner("GET", "/tenants", query_string={**invalid_filters, "limit": "0"}),
         ("#/day", invalid, "Not a valid date."),
         ("#/flag", invalid, "Not a valid boolean."),
         ("#/limit", "invalid-limit", "Must be a whole number from 1 on."),
@@ -247,19 +258,19 @@ def load_query(query: str, sort: str) -> dict[str, Any]:
     registry.fields = OWN
     api = Api(config=Config.read({}, {}), registry=registry, routes=())
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".split("&"))
-    found: dict[str, Any] = load_parameters(api.schema(ListQuery), {name: [value] for name, value in pairs})
-    return found
+    query_values: dict[str, Any] = load_parameters(api.schema(ListQuery), {name: [value] for name, value in pairs})
+    return query_values
 
 
 def find_matches(partner: str | None, **wanted: Any) -> list[dict[str, Any]]:
     status = wanted.pop("status", None)
     return [
-        one
-        for one in tenants()
-        if partner in (None, one["partner_id"])
-        and one["fields"]
-        and status in (None, one["status"])
-        and wanted.items() <= json.loads(one["fields"]).items()
+        row
+        for row in tenants()
+        if partner in (None, row["partner_id"])
+        and row["fields"]
+        and status in (None, row["status"])
+        and wanted.items() <= json.loads(row["fields"]).items()
     ]
 
 
@@ -283,11 +294,11 @@ SERVED = [(partner, sort) for partner in ("big", "small") for sort in SORT_ORDER
 @pytest.mark.parametrize("query", QUESTIONS)
 def test_page_reads_little_at_any_depth(storage: Storage, partner: str | None, query: str, sort: str) -> None:
     key = "name_key" if sort.endswith("client_name") else "created_at"
-    found = sorted(find_matches(partner, **QUESTIONS[query]), key=lambda one: (one[key], one["id"]))
-    found = found[::-1] if sort.startswith("-") else found
-    for before in {0, len(found) * 9 // 10}:
-        place = f"{found[before - 1][key]}\n{found[before - 1]['id']}" if before else None
-        page = Page(load_query(query, sort), place, [one["id"] for one in found[before : before + 50]])
+    matches = sorted(find_matches(partner, **QUESTIONS[query]), key=lambda row: (row[key], row["id"]))
+    matches = matches[::-1] if sort.startswith("-") else matches
+    for before in {0, len(matches) * 9 // 10}:
+        place = f"{matches[before - 1][key]}\n{matches[before - 1]['id']}" if before else None
+        page = Page(load_query(query, sort), place, [row["id"] for row in matches[before : before + 50]])
         ids, watched = read_page(storage, partner, page)
         assert ids == page.expected
         for cost in measure_costs(storage.engine, watched):

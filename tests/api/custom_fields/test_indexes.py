@@ -60,9 +60,9 @@ def list_index_names(*names: str) -> set[str]:
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[Host]:
-    made = Host(database_url)
-    yield made
-    for app in made.apps:
+    new_host = Host(database_url)
+    yield new_host
+    for app in new_host.apps:
         get_storage(app).engine.dispose()
 
 
@@ -70,7 +70,7 @@ def check_indexes(app: Flask) -> CommandResult:
     return run_command(app, "db", "check")
 
 
-def test_upgrade_makes_what_is_declared_and_drops_what_is_not_any_more(host: Host) -> None:
+def test_upgrade_creates_declared_indexes_and_drops_undeclared_ones(host: Host) -> None:
     for filterable in (["region"], ["region", "seats"], ["seats"], [], ["region"], None):
         app = host.start(filterable)
         run_command(app, "db", "upgrade")
@@ -186,8 +186,8 @@ def test_long_values_of_before_keep_no_index_from_being_made(host: Host) -> None
     tenants = [partner.create(region=region)["tenant"] for region in (long, short)]
     later = Caller(host.start(["region"], migrate=True), partner.partner)
     assert host.indexes() == list_index_names("region")
-    found = later("GET", "/tenants?region=eu").get_json()["items"]
-    assert [one["tenant"] for one in found] == tenants[1:]
+    listed = later("GET", "/tenants?region=eu").get_json()["items"]
+    assert [tenant["tenant"] for tenant in listed] == tenants[1:]
     assert later("GET", f"/tenants/{tenants[0]}").get_json()["region"] == long
     assert later("PATCH", f"/tenants/{tenants[0]}", json={"seats": 2}).status_code == 400
     assert later("PATCH", f"/tenants/{tenants[0]}", json={"region": "us"}).status_code == 200

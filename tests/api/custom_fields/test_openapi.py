@@ -21,9 +21,9 @@ from tests.support.openapi import DocumentedHost
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = custom_fields.make_host(f"sqlite:///{tmp_path_factory.mktemp('own')}/x.sqlite3")
-    yield made
-    get_storage(made).engine.dispose()
+    new_app = custom_fields.make_host(f"sqlite:///{tmp_path_factory.mktemp('own')}/x.sqlite3")
+    yield new_app
+    get_storage(new_app).engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,8 @@ def partner(app: Flask) -> Caller:
 
 
 def properties(documented: DocumentedHost, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = documented.component("schemas", name)["properties"]
-    return found
+    schemas: dict[str, Any] = documented.component("schemas", name)["properties"]
+    return schemas
 
 
 def test_the_document_is_valid(documented: DocumentedHost) -> None:
@@ -49,11 +49,13 @@ def test_answers_have_them_all_after_ours_and_each_may_be_null(documented: Docum
     tenant = documented.component("schemas", "Tenant")
     assert tuple(tenant["properties"])[-len(NAMES) :] == NAMES
     assert set(tenant["required"]) == set(tenant["properties"])
-    found = properties(documented, "Tenant")
-    assert found["region"] == {"anyOf": [{"type": "string", "enum": ["eu", "us"], "maxLength": 100}, {"type": "null"}]}
-    assert found["seats"] == {"type": ["integer", "null"], "minimum": 1}
-    assert found["address"] == {"anyOf": [{"$ref": "#/components/schemas/Address"}, {"type": "null"}]}
-    assert found["badge"]["readOnly"] is True
+    schemas = properties(documented, "Tenant")
+    assert schemas["region"] == {
+        "anyOf": [{"type": "string", "enum": ["eu", "us"], "maxLength": 100}, {"type": "null"}]
+    }
+    assert schemas["seats"] == {"type": ["integer", "null"], "minimum": 1}
+    assert schemas["address"] == {"anyOf": [{"$ref": "#/components/schemas/Address"}, {"type": "null"}]}
+    assert schemas["badge"]["readOnly"] is True
 
 
 @pytest.mark.parametrize("name", ["TenantInput", "TenantByExternalIdInput"])
@@ -65,12 +67,12 @@ def test_bodies_have_those_that_clients_send(documented: DocumentedHost, name: s
     assert documented.component("schemas", "Address")["required"] == ["city"]
 
 
-def test_a_patch_requires_none(documented: DocumentedHost) -> None:
-    found = documented.component("schemas", "TenantPatch")
-    assert "region" not in found.get("required", ())
-    assert "null" not in str(found["properties"]["region"])
-    assert found["properties"]["seats"] == {"type": ["integer", "null"], "minimum": 1}
-    assert found["properties"]["address"] == {"type": ["object", "null"]}
+def test_patch_schema_requires_no_field(documented: DocumentedHost) -> None:
+    schema = documented.component("schemas", "TenantPatch")
+    assert "region" not in schema.get("required", ())
+    assert "null" not in str(schema["properties"]["region"])
+    assert schema["properties"]["seats"] == {"type": ["integer", "null"], "minimum": 1}
+    assert schema["properties"]["address"] == {"type": ["object", "null"]}
 
 
 #: A value for one field, and whether it is accepted.
@@ -100,7 +102,7 @@ SENT: list[tuple[str, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("field", "value", "good"), SENT)
-def test_the_schema_accepts_what_the_app_accepts(
+def test_create_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, field: str, value: Any, good: bool
 ) -> None:
     body = {**EXAMPLE, "region": "eu", field: value}
@@ -121,7 +123,7 @@ def test_the_schema_accepts_what_the_app_accepts(
         ({"badge": "x"}, False),
     ],
 )
-def test_the_patch_schema_accepts_what_the_app_accepts(
+def test_patch_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, patch: dict[str, Any], good: bool
 ) -> None:
     tenant = partner.create(region="eu", address={"city": "Faro", "zip": "1"}, limits={"cpu": 1})
@@ -137,7 +139,11 @@ def test_lists_are_as_documented(documented: DocumentedHost, partner: Caller) ->
 
 
 def test_filters_are_described_as_the_field_is(documented: DocumentedHost) -> None:
-    parameters = {one["name"]: one for one in documented.operation("GET", "/tenants")["parameters"] if "name" in one}
+    parameters = {
+        parameter["name"]: parameter
+        for parameter in documented.operation("GET", "/tenants")["parameters"]
+        if "name" in parameter
+    }
     assert set(FILTERABLE) <= parameters.keys()
     assert not {"address", "score"} & parameters.keys()
     assert parameters["region"]["schema"]["enum"] == ["eu", "us"]
@@ -153,7 +159,7 @@ def test_filters_are_described_as_the_field_is(documented: DocumentedHost) -> No
     assert "costCenter" in parameters
 
 
-def test_an_example_is_left_out_where_the_host_gives_none_for_what_it_demands(documented: DocumentedHost) -> None:
+def test_required_field_without_example_omits_the_schema_example(documented: DocumentedHost) -> None:
     assert "examples" not in documented.component("schemas", "TenantInput")
     for name in ("Tenant", "TenantPage", "TenantPatch"):
         schema = documented.component("schemas", name)
@@ -197,7 +203,7 @@ def test_a_schema_that_is_called_as_ours_replaces_none(tmp_path: Any) -> None:
     documented.require(partner("GET", tenant_path(tenant)), "GET", "/tenants/{tenant_id}")
 
 
-def test_the_problem_pages_know_what_the_host_demands(app: Flask) -> None:
+def test_problem_page_example_includes_required_custom_fields(app: Flask) -> None:
     example = app.test_client().get(f"{PREFIX}/problems/validation-error").get_json()["example"]
     assert [wrong["pointer"] for wrong in example["errors"]] == ["#/email", "#/region"]
 

@@ -37,9 +37,9 @@ def app(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.
     else:
         server = sqlalchemy.make_url(request.getfixturevalue("postgresql_url"))
         url = postgresql.create_schema(server).render_as_string(hide_password=False)
-    made = custom_fields.make_host(url)
-    yield made
-    get_storage(made).engine.dispose()
+    new_app = custom_fields.make_host(url)
+    yield new_app
+    get_storage(new_app).engine.dispose()
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def patch(partner: Caller, tenant: dict[str, Any], **changes: Any) -> dict[str, 
 
 
 def read_stored(partner: Caller, tenant: dict[str, Any]) -> Any:
-    """What the column holds."""
+    """Return the stored value of the column."""
     text = fetch_rows(partner.app, "tenants", id=tenant["tenant"])[0]["fields"]
     return text and json.loads(text)
 
@@ -142,7 +142,7 @@ def test_errors_of_built_in_and_custom_fields_are_reported_together(partner: Cal
 
 
 @pytest.mark.parametrize("body", [[], 7, "x", None])
-def test_a_body_that_is_no_object_is_refused_as_ever(partner: Caller, body: Any) -> None:
+def test_non_object_body_is_refused(partner: Caller, body: Any) -> None:
     response = partner("POST", "/tenants", data=json.dumps(body), content_type="application/json")
     assert_invalid_fields(response, ("#", "invalid-type", "Must be an object."))
 
@@ -164,7 +164,7 @@ def test_a_required_field_is_required_of_a_whole_tenant(partner: Caller, method:
     )
 
 
-def test_put_replaces_them_all(partner: Caller) -> None:
+def test_put_replaces_all_custom_fields(partner: Caller) -> None:
     tenant = partner.create(region="eu", seats=7, limits={"cpu": 1})
     response = partner("PUT", tenant_path(tenant), json={**EXAMPLE, "region": "us"})
     assert custom_values(response.get_json()) == {"region": "us", "seats": 1, "badge": "us/1"}
@@ -188,13 +188,16 @@ def test_a_flag_is_no_number(partner: Caller) -> None:
 
 
 def test_an_upsert_creates_and_replaces(partner: Caller) -> None:
-    made = partner("PUT", "/tenants/by-external-id/7", json={**EXAMPLE, "region": "eu"})
-    assert (made.status_code, custom_values(made.get_json())) == (201, {"region": "eu", "seats": 1, "badge": "eu/1"})
+    created = partner("PUT", "/tenants/by-external-id/7", json={**EXAMPLE, "region": "eu"})
+    assert (created.status_code, custom_values(created.get_json())) == (
+        201,
+        {"region": "eu", "seats": 1, "badge": "eu/1"},
+    )
     again = partner("PUT", "/tenants/by-external-id/7", json={**EXAMPLE, "region": "us", "seats": 2})
     assert (again.status_code, custom_values(again.get_json())) == (200, {"region": "us", "seats": 2, "badge": "us/2"})
 
 
-def test_a_patch_merges_objects_and_takes_away_what_is_null(partner: Caller) -> None:
+def test_patch_merges_objects_and_removes_null_members(partner: Caller) -> None:
     tenant = partner.create(
         region="eu", seats=5, trial=True, address={"city": "Faro", "zip": "1"}, limits={"a": 1, "b": 2}
     )
@@ -227,7 +230,7 @@ def test_removed_field_gets_the_value_of_a_new_tenant(partner: Caller) -> None:
     }
 
 
-def test_a_patch_is_refused_where_its_result_would_be_wrong(partner: Caller) -> None:
+def test_patch_with_an_invalid_result_returns_400(partner: Caller) -> None:
     tenant = partner.create(region="eu", first=5, address={"city": "Faro"})
     response = partner(
         "PATCH",
@@ -252,7 +255,7 @@ def test_patch_of_built_in_fields_keeps_custom_fields(partner: Caller) -> None:
     assert custom_values(patch(partner, tenant, plan="gold")) == custom_values(tenant)
 
 
-def test_events_show_them_and_what_changed(partner: Caller) -> None:
+def test_events_contain_custom_fields_and_their_changes(partner: Caller) -> None:
     tenant = partner.create(region="eu", limits={"a": 1})
     changed = patch(partner, tenant, limits={"a": 2}, seats=2)
     (_, first, none), (kind, data, changes) = fetch_tenant_events(partner, tenant)
@@ -423,15 +426,15 @@ def test_value_is_stored_as_the_schema_dumps_it(make: Callable[..., Flask]) -> N
 class Odd(Schema):
     """Fields that dump what is no JSON."""
 
-    odd = fields.Function(lambda found: {"set": set(), "deep": _deep()}.get(found["kind"]))
+    odd = fields.Function(lambda note: {"set": set(), "deep": _deep()}.get(note["kind"]))
     kind = fields.String(required=True)
 
 
 def _deep() -> Any:
-    found: Any = []
+    nested: Any = []
     for _ in range(40):
-        found = [found]
-    return found
+        nested = [nested]
+    return nested
 
 
 def test_non_json_dump_is_refused(make: Callable[..., Flask]) -> None:
@@ -450,7 +453,7 @@ def test_another_partners_tenant_returns_404_for_any_body(app: Flask, partner: C
     assert_problem(response, 404, "tenant-not-found", "Tenant not found.")
 
 
-def test_a_stale_etag_wins_over_nothing(partner: Caller) -> None:
+def test_stale_etag_returns_412_and_changes_nothing(partner: Caller) -> None:
     tenant = partner.create(region="eu")
     response = partner("PATCH", tenant_path(tenant), json={"seats": 3}, headers={"If-Match": '"9"'})
     assert (response.status_code, partner("GET", tenant_path(tenant)).get_json()) == (412, tenant)

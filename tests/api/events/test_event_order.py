@@ -33,12 +33,12 @@ class Reader(threading.Thread):
         self.caller, self.finished, self.found = caller, threading.Event(), list[dict[str, Any]]()
 
     def run(self) -> None:
-        asked: dict[str, Any] = {"limit": 7}
+        query: dict[str, Any] = {"limit": 7}
         while True:
             is_last = self.finished.is_set()
-            page = read_feed_page(self.caller, **asked)
+            page = read_feed_page(self.caller, **query)
             self.found += page["items"]
-            asked["after"] = page["next"]
+            query["after"] = page["next"]
             if is_last and not page["has_more"] and not page["items"]:
                 return
 
@@ -47,22 +47,22 @@ class Reader(threading.Thread):
 def readers(make_app: Callable[..., Flask]) -> Iterator[tuple[Caller, list[Reader]]]:
     """A partner, and three readers of its feed; a publisher works beside them, as in a worker."""
     partner = Caller(make_app())
-    found, stopped = [Reader(Caller(partner.app, partner.partner)) for _ in range(3)], threading.Event()
+    feed_readers, stopped = [Reader(Caller(partner.app, partner.partner)) for _ in range(3)], threading.Event()
 
     def work() -> None:
         while not stopped.wait(0.001):
             publish_all(get_storage(partner.app))
 
     worker = threading.Thread(target=work)
-    for thread in (worker, *found):
+    for thread in (worker, *feed_readers):
         thread.start()
-    yield partner, found
+    yield partner, feed_readers
     stopped.set()
     worker.join()
 
 
 def collect_events(readers: list[Reader]) -> list[list[dict[str, Any]]]:
-    """What each reader has found at the end."""
+    """Return the events of each reader."""
     for reader in readers:
         reader.finished.set()
     for reader in readers:
@@ -80,9 +80,9 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
     for _ in range(WRITERS // 10):
         turns = rng.sample(range(10), 10)
         gates = [threading.Event() for _ in range(11)]
-        everybody = threading.Barrier(10, action=gates[0].set)
+        barrier = threading.Barrier(10, action=gates[0].set)
 
-        def write(number: int, turns: list[int] = turns, gates: Any = gates, everybody: Any = everybody) -> str:
+        def write(number: int, turns: list[int] = turns, gates: Any = gates, barrier: Any = barrier) -> str:
             row = build_event(
                 storage, Actor(Principal("someone", partner.partner)), "tenant.updated", partner.partner,
                 {"tenant": storage.new_id()}, format_instant(storage.clock()),
@@ -90,7 +90,7 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
 
             def unit(session: Session) -> None:
                 record_event(session, row)
-                everybody.wait(10)
+                barrier.wait(10)
                 gates[turns[number]].wait(10)
 
             try:
@@ -100,8 +100,8 @@ def test_writers_that_commit_in_any_order(readers: tuple[Caller, list[Reader]]) 
             return str(row["id"])
 
         written |= set(run_concurrently(10, write))
-    for found in collect_events(threads):
-        assert [len(found), {one["id"] for one in found}] == [WRITERS, written]
+    for seen in collect_events(threads):
+        assert [len(seen), {event["id"] for event in seen}] == [WRITERS, written]
 
 
 def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> None:
@@ -113,19 +113,19 @@ def test_partners_that_write_at_once(readers: tuple[Caller, list[Reader]]) -> No
 
         def write(number: int) -> int:
             body = {"client_name": "Example", "email": f"w{number}@example.com"}
-            made = send_request(address, "POST", f"{PREFIX}/tenants", partner.token, body).json()
+            created = send_request(address, "POST", f"{PREFIX}/tenants", partner.token, body).json()
             for step in range(8):
-                for tenant in (made, shared):
+                for tenant in (created, shared):
                     change = {"plan": f"{number} {step}"}
                     response = send_request(address, "PATCH", PREFIX + tenant_path(tenant), partner.token, change)
                     assert response.status == 200, response.body
             return number
 
         assert run_concurrently(12, write) == list(range(12))
-    for found in collect_events(threads):
-        assert len(found) == len({one["id"] for one in found}) == 1 + 12 + 12 * 8 * 2
+    for feed in collect_events(threads):
+        assert len(feed) == len({event["id"] for event in feed}) == 1 + 12 + 12 * 8 * 2
         versions = defaultdict(list)
-        for one_event in found:
+        for one_event in feed:
             versions[one_event["tenant"]].append(one_event["data"]["version"])
         assert all(seen == list(range(1, len(seen) + 1)) for seen in versions.values())
         assert len(versions[shared["tenant"]]) == 1 + 12 * 8

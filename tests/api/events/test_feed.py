@@ -1,4 +1,4 @@
-"""The feed: a partner's events in their order, each once, for whoever follows `next`."""
+"""The feed: a partner's events in their order, each once for a reader that follows `next`."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def test_a_feed_without_events_has_a_cursor_for_those_to_come(partner: Caller) -
 
 
 def test_pages_follow_each_other_and_link(partner: Caller) -> None:
-    made = [partner.create()["tenant"] for _ in range(5)]
+    tenants = [partner.create()["tenant"] for _ in range(5)]
     first = partner("GET", "/events?limit=2")
     page = first.get_json()
     assert first.headers["Link"].endswith(f'/events?limit=2&after={page["next"]}>; rel="next"')
     assert page["has_more"] is True
-    assert [event["tenant"] for event in read_feed(partner, limit=2)] == made
+    assert [event["tenant"] for event in read_feed(partner, limit=2)] == tenants
 
 
-def test_a_feed_is_in_the_order_in_which_it_happened(partner: Caller) -> None:
+def test_feed_lists_events_in_commit_order(partner: Caller) -> None:
     tenant = partner.create()
     for path in ("/suspend", "/reactivate"):
         assert partner("POST", tenant_path(tenant) + path, json={}).status_code == 200
@@ -100,7 +100,7 @@ def test_a_page_may_be_of_one_tenant(partner: Caller) -> None:
     assert kinds(read_feed(partner, tenant=other["tenant"], type="tenant.deleted")) == []
 
 
-def test_a_reader_may_change_what_it_asks_for(partner: Caller) -> None:
+def test_cursor_accepts_a_different_type_filter(partner: Caller) -> None:
     partner.create()
     place = read_feed_page(partner, type="tenant.purged")["next"]
     tenant = partner.create()
@@ -132,7 +132,7 @@ def test_another_partners_cursor_is_refused(partner: Caller) -> None:
     check_problem(Caller(partner.app)("GET", f"/events?after={place}"), status=400, code="invalid-cursor")
 
 
-def test_a_cursor_of_tenants_is_none_of_the_feed(partner: Caller) -> None:
+def test_feed_refuses_a_cursor_of_the_tenant_list(partner: Caller) -> None:
     for _ in range(2):
         partner.create()
     place = partner("GET", "/tenants?limit=1").get_json()["next"]
@@ -266,13 +266,13 @@ def test_a_process_whose_clock_is_behind_keeps_a_tenants_order(database_url: str
 
 
 def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
-    """Of the metadata `changes` names the members that differ; the tenant stands once, in `data`."""
+    """`changes` names only the metadata members that differ; the tenant stands once, in `data`."""
     big = {f"{number:02}{'k' * 38}": "𝄞" * 500 for number in range(48)}
-    made = partner.create(metadata={**big, "k": "1", "gone": "x"})
+    created = partner.create(metadata={**big, "k": "1", "gone": "x"})
     body = {"metadata": {"k": "2", "gone": None, "new": "y"}}
-    assert partner("PATCH", tenant_path(made), json=body).status_code == 200
+    assert partner("PATCH", tenant_path(created), json=body).status_code == 200
 
-    event = read_feed(partner, tenant=made["tenant"])[-1]
+    event = read_feed(partner, tenant=created["tenant"])[-1]
     assert event["changes"] == {"metadata": {"previous": {"k": "1", "gone": "x"}, "new": {"k": "2", "new": "y"}}}
     (row,) = fetch_rows(partner.app, "events", id=event["id"])
     tenant = len(json.dumps(event["data"], ensure_ascii=False).encode())
@@ -280,7 +280,7 @@ def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("previous", "new", "told"),
+    ("previous", "new", "changes"),
     [
         (1, 2, {"previous": 1, "new": 2}),
         (None, {"a": 1}, {"previous": None, "new": {"a": 1}}),
@@ -295,8 +295,8 @@ def test_a_small_change_leaves_a_small_record(partner: Caller) -> None:
         ({"a": {"b": 1}}, {"a": [1]}, {"previous": {"a": {"b": 1}}, "new": {"a": [1]}}),
     ],
 )
-def test_changes_of_objects_list_only_the_differences(previous: Any, new: Any, told: Any) -> None:
-    assert diff_json(previous, new) == told
+def test_changes_of_objects_list_only_the_differences(previous: Any, new: Any, changes: Any) -> None:
+    assert diff_json(previous, new) == changes
 
 
 def write_events_at(partner: Caller, kinds_by_place: dict[int, str], count: int) -> None:
@@ -317,14 +317,14 @@ def test_a_filtered_feed_has_the_last_place_of_a_window_and_the_first_of_the_nex
     """A page of few events looks at so many places, and the next begins right behind the last of them."""
     kinds_by_place = {1: "tenant.created", PAGE_WINDOW: "tenant.deleted", PAGE_WINDOW + 1: "tenant.restored"}
     write_events_at(partner, kinds_by_place, PAGE_WINDOW + 2)
-    asked = "tenant.created,tenant.deleted,tenant.restored"
-    assert kinds(read_feed(partner, type=asked)) == ["created", "deleted", "restored"]
+    types = "tenant.created,tenant.deleted,tenant.restored"
+    assert kinds(read_feed(partner, type=types)) == ["created", "deleted", "restored"]
     assert kinds(read_feed(partner, type="tenant.deleted")) == ["deleted"]
-    assert kinds(read_feed_page(partner, type=asked)["items"]) == ["created", "deleted"]
+    assert kinds(read_feed_page(partner, type=types)["items"]) == ["created", "deleted"]
 
 
 def test_a_publisher_whose_clock_is_behind_does_not_turn_the_feed_back(make_app: Any) -> None:
-    """Of one partner's deliveries and places the next is never earlier, whichever process gives them."""
+    """Positions of one partner's deliveries and events never go backwards, whichever process assigns them."""
     clock = Clock()
     app = make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS)
     partner, storage = Caller(app), get_storage(app)

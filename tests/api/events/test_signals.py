@@ -103,8 +103,8 @@ def test_event_rolled_back_to_a_savepoint_sends_no_signal(host: StepHost) -> Non
         write(session, "last")
 
     storage.transaction(unit)
-    assert [one["data"]["client_name"] for one in heard] == ["first", "last"]
-    assert [one["data"]["client_name"] for one in read_feed(partner)] == ["first", "last"]
+    assert [event["data"]["client_name"] for event in heard] == ["first", "last"]
+    assert [event["data"]["client_name"] for event in read_feed(partner)] == ["first", "last"]
 
 
 def test_replay_sends_no_signal(host: StepHost) -> None:

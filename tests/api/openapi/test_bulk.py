@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of bulk jobs, whose answers come as several media types."""
+"""Bulk jobs in the OpenAPI document; their responses have several media types."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ def partner(app: Flask) -> Caller:
 
 def parameters(documented: DocumentedHost, path: str) -> set[str]:
     """The names of what an operation takes."""
-    found = documented.operation("GET", path)["parameters"]
-    return {one["name"] if "name" in one else one["$ref"].rpartition("/")[2] for one in found}
+    document_parameters = documented.operation("GET", path)["parameters"]
+    return {
+        parameter["name"] if "name" in parameter else parameter["$ref"].rpartition("/")[2]
+        for parameter in document_parameters
+    }
 
 
 def test_answers_about_bulk_jobs_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
-    made = partner("POST", JOBS, data=b"{}\n", headers={"Content-Type": "application/x-ndjson"})
-    documented.require(made, "POST", JOBS)
-    one = f"{JOBS}/{made.get_json()['job']}"
+    created = partner("POST", JOBS, data=b"{}\n", headers={"Content-Type": "application/x-ndjson"})
+    documented.require(created, "POST", JOBS)
+    job_path = f"{JOBS}/{created.get_json()['job']}"
     for method, action, headers, status in (
         ("GET", "", {}, 200),
         ("POST", "/resume", {}, 202),
@@ -47,7 +50,7 @@ def test_answers_about_bulk_jobs_are_as_documented(documented: DocumentedHost, p
         ("GET", "/progress", {}, 200),
         ("GET", "/progress", {"Last-Event-ID": "cancelled-0"}, 204),
     ):
-        response = partner(method, one + action, headers=headers)
+        response = partner(method, job_path + action, headers=headers)
         assert response.status_code == status, response.text
         documented.require(response, method, JOB + action.partition("?")[0])
     documented.require(partner("GET", JOBS), "GET", JOBS)
@@ -59,7 +62,7 @@ def test_the_progress_takes_the_id_of_the_last_event_that_was_seen(documented: D
 
 
 def test_a_list_in_several_media_types_leads_to_its_next_page(documented: DocumentedHost) -> None:
-    described = documented.answer("GET", f"{JOB}/items", 200)
+    described = documented.find_response("GET", f"{JOB}/items", 200)
     assert "Link" in described["headers"]
     link = documented.component("links", described["links"]["list_bulk_items"]["$ref"].rpartition("/")[2])
     assert link["parameters"] == {"cursor": "$response.body#/next"}

@@ -28,9 +28,9 @@ NOBODY = "01890000-0000-7000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.sqlite3")
-    yield made
-    hosts.get_engine(made).dispose()
+    new_app = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.sqlite3")
+    yield new_app
+    hosts.get_engine(new_app).dispose()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_every_problem_code_of_the_catalogue_is_documented(documented: Documente
 def test_every_problem_of_a_route_is_among_its_answers(documented: DocumentedHost) -> None:
     for route in ROUTES:
         for kind in route.problems:
-            response = documented.answer(route.method, get_path_template(route), kind.status)
+            response = documented.find_response(route.method, get_path_template(route), kind.status)
             assert kind.code in response["content"]["application/problem+json"]["examples"]
 
 
@@ -108,7 +108,7 @@ def test_the_example_of_every_problem_fits_the_schema_of_problems(documented: Do
     assert (example["code"], example["type"]) == (code, f"{PREFIX}/problems/{code}")
 
 
-def test_every_example_fits_the_schema_that_it_illustrates(documented: DocumentedHost) -> None:
+def test_every_example_matches_its_schema(documented: DocumentedHost) -> None:
     schemas = documented.document["components"]["schemas"]
     examples = {name: schema["examples"][0] for name, schema in schemas.items() if "examples" in schema}
     assert {"Tenant", "TenantInput", "TenantPatch", "TenantPage"} <= examples.keys()
@@ -140,17 +140,17 @@ def test_the_documented_request_is_accepted(documented: DocumentedHost, partner:
 
 def test_answers_to_writes_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
     tenant = partner.create(email="one@example.com", metadata={"region": "eu"})
-    one = f"/tenants/{tenant['tenant']}"
+    tenant_url = f"/tenants/{tenant['tenant']}"
     merge = {"content_type": "application/merge-patch+json"}
     patch = json.dumps(documented.component("schemas", "TenantPatch")["examples"][0])
     writes: list[tuple[str, str, dict[str, Any], int]] = [
-        ("PATCH", one, {"data": patch, **merge}, 200),
-        ("PATCH", one, {"json": {}, "headers": {"If-Match": '"99"'}}, 412),
-        ("PUT", one, {"json": {"client_name": "B", "email": "two@example.com"}}, 200),
-        ("PUT", one, {"data": "{}", "content_type": "text/plain"}, 415),
-        ("PUT", one, {"data": b" " * 1_100_000, "content_type": "application/json"}, 413),
-        ("DELETE", one, {}, 200),
-        ("PATCH", one, {"json": {"plan": "gold"}}, 409),
+        ("PATCH", tenant_url, {"data": patch, **merge}, 200),
+        ("PATCH", tenant_url, {"json": {}, "headers": {"If-Match": '"99"'}}, 412),
+        ("PUT", tenant_url, {"json": {"client_name": "B", "email": "two@example.com"}}, 200),
+        ("PUT", tenant_url, {"data": "{}", "content_type": "text/plain"}, 415),
+        ("PUT", tenant_url, {"data": b" " * 1_100_000, "content_type": "application/json"}, 413),
+        ("DELETE", tenant_url, {}, 200),
+        ("PATCH", tenant_url, {"json": {"plan": "gold"}}, 409),
         ("DELETE", f"/tenants/{NOBODY}", {}, 404),
         ("POST", "/tenants", {"json": {"client_name": " ", "surprise": 1}}, 400),
         ("POST", "/tenants", {"data": "{", "content_type": "application/json"}, 400),
@@ -166,15 +166,15 @@ def test_answers_to_writes_are_as_documented(documented: DocumentedHost, partner
 def test_answers_to_reads_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
     tenant = partner.create(phone_number="+44 20 7946 0000", external_id="x-1", plan="gold")
     partner.create()
-    one = f"/tenants/{tenant['tenant']}"
+    tenant_url = f"/tenants/{tenant['tenant']}"
     for path, headers, status in [
         ("/tenants", {}, 200),
         ("/tenants?limit=1", {}, 200),
         ("/tenants?limit=0&sort=random", {}, 400),
         ("/tenants?cursor=nonsense", {}, 400),
         ("/tenants", {"Accept": "text/csv"}, 406),
-        (one, {}, 200),
-        (one, {"If-None-Match": '"1"'}, 304),
+        (tenant_url, {}, 200),
+        (tenant_url, {"If-None-Match": '"1"'}, 304),
         (f"/tenants/{NOBODY}", {}, 404),
     ]:
         response = partner("GET", path, headers=headers)
@@ -184,27 +184,27 @@ def test_answers_to_reads_are_as_documented(documented: DocumentedHost, partner:
 
 def test_answers_about_webhooks_are_as_documented(documented: DocumentedHost, partner: Caller) -> None:
     example = documented.component("schemas", "WebhookInput")["examples"][0]
-    made = partner("POST", "/webhooks", json={**example, "url": "https://93.184.215.14/hooks"})
-    documented.require(made, "POST", "/webhooks")
-    one, of_one = f"/webhooks/{made.get_json()['webhook']}", "/webhooks/{webhook_id}"
-    sent = partner("POST", f"{one}/test")
+    created = partner("POST", "/webhooks", json={**example, "url": "https://93.184.215.14/hooks"})
+    documented.require(created, "POST", "/webhooks")
+    webhook_path, of_one = f"/webhooks/{created.get_json()['webhook']}", "/webhooks/{webhook_id}"
+    sent = partner("POST", f"{webhook_path}/test")
     documented.require(sent, "POST", f"{of_one}/test")
     delivery = f"/deliveries/{sent.get_json()['delivery']}"
     since = {"since": "2100-01-01T00:00:00Z"}
     for method, path, template, options in (
         ("GET", "/webhooks?limit=1", "/webhooks", {}),
-        ("GET", one, of_one, {}),
-        ("GET", one, of_one, {"headers": {"If-None-Match": '"1"'}}),
-        ("PATCH", one, of_one, {"json": {"description": None}}),
-        ("POST", f"{one}/rotate-secret", f"{of_one}/rotate-secret", {}),
-        ("POST", f"{one}/recover", f"{of_one}/recover", {"json": since}),
+        ("GET", webhook_path, of_one, {}),
+        ("GET", webhook_path, of_one, {"headers": {"If-None-Match": '"1"'}}),
+        ("PATCH", webhook_path, of_one, {"json": {"description": None}}),
+        ("POST", f"{webhook_path}/rotate-secret", f"{of_one}/rotate-secret", {}),
+        ("POST", f"{webhook_path}/recover", f"{of_one}/recover", {"json": since}),
         ("POST", f"{delivery}/redeliver", "/deliveries/{delivery_id}/redeliver", {}),
         ("GET", delivery, "/deliveries/{delivery_id}", {}),
-        ("GET", f"{one}/deliveries", f"{of_one}/deliveries", {}),
-        ("PATCH", one, of_one, {"json": {"enabled": False}}),
-        ("POST", f"{one}/test", f"{of_one}/test", {}),
-        ("DELETE", one, of_one, {}),
-        ("GET", one, of_one, {}),
+        ("GET", f"{webhook_path}/deliveries", f"{of_one}/deliveries", {}),
+        ("PATCH", webhook_path, of_one, {"json": {"enabled": False}}),
+        ("POST", f"{webhook_path}/test", f"{of_one}/test", {}),
+        ("DELETE", webhook_path, of_one, {}),
+        ("GET", webhook_path, of_one, {}),
     ):
         documented.require(partner(method, path, **options), method, template)
 
@@ -279,7 +279,7 @@ SENT: list[tuple[str, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("field", "value", "good"), SENT)
-def test_the_schema_accepts_what_the_app_accepts(
+def test_create_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, field: str, value: Any, good: bool
 ) -> None:
     body = {"client_name": "A", "email": "someone@example.com", field: value}
@@ -299,7 +299,7 @@ def test_the_schema_accepts_what_the_app_accepts(
         ({"status": "active"}, False),
     ],
 )
-def test_the_patch_schema_accepts_what_the_app_accepts(
+def test_patch_schema_agrees_with_the_app(
     documented: DocumentedHost, partner: Caller, patch: dict[str, Any], good: bool
 ) -> None:
     tenant = partner.create()
@@ -340,7 +340,7 @@ def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost])
         assert operation.get("x-rate-limit") == (route.rate_class if counted else None), route.endpoint
         assert ("rate-limited" in json.dumps(operation["responses"])) is counted, route.endpoint
         for status in route.responses:
-            headers = documented.answer(route.method, get_path_template(route), status)["headers"]
+            headers = documented.find_response(route.method, get_path_template(route), status)["headers"]
             assert {"RateLimit", "RateLimit-Policy"}.issubset(headers) is counted, (route.endpoint, status)
     partner = Caller(documented.app)
     for status in (201, 400, 429):
@@ -349,11 +349,11 @@ def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost])
         )
         assert (response.status_code, "RateLimit" in response.headers) == (status, True)
         documented.require(response, "POST", "/tenants")
-    assert {"RateLimit", "RateLimit-Policy"} <= documented.answer("POST", "/tenants", 429)["headers"].keys()
-    assert not {"RateLimit"} & documented.answer("POST", "/tenants", 401)["headers"].keys()
+    assert {"RateLimit", "RateLimit-Policy"} <= documented.find_response("POST", "/tenants", 429)["headers"].keys()
+    assert not {"RateLimit"} & documented.find_response("POST", "/tenants", 401)["headers"].keys()
 
 
-def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
+def test_private_documents_are_described_as_private(tmp_path: Any) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/x.sqlite3", PROVISIONING_PUBLIC_DOCS=False)
     assert app.test_client().get(f"{PREFIX}/openapi.json").status_code == 401
     viewer = Caller(app, roles=["partner-viewer"])
@@ -364,7 +364,7 @@ def test_documents_that_are_not_public_say_so(tmp_path: Any) -> None:
         assert {"401", "403"} <= operation["responses"].keys()
 
 
-def test_the_server_is_where_the_caller_found_the_mount(app: Flask, documented: DocumentedHost) -> None:
+def test_server_url_includes_the_script_name(app: Flask, documented: DocumentedHost) -> None:
     assert documented.document["servers"] == [{"url": PREFIX}]
     behind = app.test_client().get(f"{PREFIX}/openapi.json", environ_overrides={"SCRIPT_NAME": "/erp"}).get_json()
     assert behind["servers"] == [{"url": f"/erp{PREFIX}"}]
@@ -376,9 +376,12 @@ def test_two_mounts_have_documents_of_their_own(tmp_path: Any) -> None:
     app = hosts.make_host(f"sqlite:///{tmp_path}/x.sqlite3")
     TenantProvisioning(name="eu", url_prefix="/eu", plans=["eu-only"]).init_app(app, f"sqlite:///{tmp_path}/y.db")
     client = app.test_client()
-    one, other = client.get(f"{PREFIX}/openapi.json").get_json(), client.get("/eu/openapi.json").get_json()
-    assert [found["servers"][0]["url"] for found in (one, other)] == [PREFIX, "/eu"]
-    plans = [found["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum") for found in (one, other)]
+    own_document, other = client.get(f"{PREFIX}/openapi.json").get_json(), client.get("/eu/openapi.json").get_json()
+    assert [document["servers"][0]["url"] for document in (own_document, other)] == [PREFIX, "/eu"]
+    plans = [
+        document["components"]["schemas"]["TenantInput"]["properties"]["plan"].get("enum")
+        for document in (own_document, other)
+    ]
     assert plans == [None, ["eu-only", None]]
 
 

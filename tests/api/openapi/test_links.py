@@ -44,8 +44,8 @@ class Follower:
     def link(self, name: str) -> Any:
         """The Link Object of this name of the last answer."""
         assert self.last is not None
-        operation, answer = self.last
-        described = self.operations[operation][2]["responses"][str(answer.status_code)]
+        operation, response = self.last
+        described = self.operations[operation][2]["responses"][str(response.status_code)]
         return self.document["components"]["links"][described["links"][name]["$ref"].rpartition("/")[2]]
 
     def _call(
@@ -60,17 +60,17 @@ class Follower:
 
     def _value(self, expression: str) -> Any:
         assert self.last is not None
-        answer = self.last[1]
+        response = self.last[1]
         if expression.startswith("$response.header."):
-            return answer.headers[expression.removeprefix("$response.header.")]
-        return answer.get_json()[expression.removeprefix("$response.body#/")]
+            return response.headers[expression.removeprefix("$response.header.")]
+        return response.get_json()[expression.removeprefix("$response.body#/")]
 
 
 @pytest.fixture(scope="module")
 def quiet_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('links')}/x.sqlite3")
-    yield made
-    hosts.get_engine(made).dispose()
+    new_app = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('links')}/x.sqlite3")
+    yield new_app
+    hosts.get_engine(new_app).dispose()
 
 
 @pytest.fixture
@@ -105,11 +105,13 @@ def test_a_write_that_a_link_leads_to_is_conditional(client: Follower) -> None:
 
 
 def test_a_list_links_to_its_next_page(client: Follower) -> None:
-    made = [client.start("create_tenant", EXAMPLE | {"email": f"{n}@example.com"}).get_json() for n in (1, 2)]
+    tenants = [client.start("create_tenant", EXAMPLE | {"email": f"{n}@example.com"}).get_json() for n in (1, 2)]
     mine = {"partner": client.caller.partner, "limit": "1"}
     first = client._call("list_tenants", "/tenants", None, {}, mine).get_json()
     second = client.follow("list_tenants", query=mine).get_json()
-    assert [item["tenant"] for page in (first, second) for item in page["items"]] == [one["tenant"] for one in made]
+    assert [item["tenant"] for page in (first, second) for item in page["items"]] == [
+        tenant["tenant"] for tenant in tenants
+    ]
 
 
 def test_every_link_leads_to_an_operation_with_these_parameters(client: Follower) -> None:
@@ -123,8 +125,8 @@ def test_every_link_leads_to_an_operation_with_these_parameters(client: Follower
 def test_the_body_of_an_upsert_may_repeat_the_external_id(client: Follower) -> None:
     body = client.operations["upsert_tenant"][2]["requestBody"]["content"]["application/json"]["schema"]
     described = client.document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
-    found = described["properties"]["external_id"]
-    assert (found["type"], found["description"]) == ("string", "The `external_id` of the path, or absent.")
+    schema = described["properties"]["external_id"]
+    assert (schema["type"], schema["description"]) == ("string", "The `external_id` of the path, or absent.")
     assert "external_id" not in described["required"]
     assert client.document["components"]["schemas"]["TenantInput"]["properties"]["external_id"]["type"] == [
         "string", "null",

@@ -26,9 +26,9 @@ KINDS = sorted(iter_problem_classes(), key=lambda kind: kind.code)
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('documents')}/x.sqlite3")
-    yield made
-    hosts.get_engine(made).dispose()
+    new_app = hosts.make_host(f"sqlite:///{tmp_path_factory.mktemp('documents')}/x.sqlite3")
+    yield new_app
+    hosts.get_engine(new_app).dispose()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 def references(page: str) -> list[str]:
-    """Everything that a page makes a browser fetch or offers to follow."""
+    """Return the URLs that a page makes a browser fetch or offers to follow."""
     return re.findall(r'(?:src|href)="([^"]*)"', page)
 
 
@@ -45,9 +45,9 @@ def references(page: str) -> list[str]:
 def test_the_docs_page_loads_everything_from_this_server(client: FlaskClient, script_name: str) -> None:
     page = client.get(f"{PREFIX}/docs", environ_overrides={"SCRIPT_NAME": script_name})
     assert (page.status_code, page.content_type) == (200, "text/html; charset=utf-8")
-    found = references(page.text)
-    assert len(found) == 4
-    for reference in found:
+    urls = references(page.text)
+    assert len(urls) == 4
+    for reference in urls:
         url = urljoin(f"http://localhost{script_name}{PREFIX}/docs", reference)
         assert url.startswith(f"http://localhost{script_name}{PREFIX}/docs/")
         asset = client.get(url.removeprefix(f"http://localhost{script_name}"))
@@ -143,7 +143,7 @@ def test_a_page_that_is_behind_a_script_name_says_so(client: FlaskClient) -> Non
     assert document["type"] == f"/erp{PREFIX}/problems/not-found"
 
 
-def test_every_answer_says_that_it_depends_on_accept(client: FlaskClient) -> None:
+def test_problem_pages_vary_by_accept(client: FlaskClient) -> None:
     for path in ("/problems", "/problems/not-found"):
         assert client.get(PREFIX + path, headers=BROWSER).headers["Vary"] == "Accept"
         assert client.get(PREFIX + path).headers["Vary"] == "Accept"

@@ -55,7 +55,7 @@ def world(make_app: MakeApp) -> World:
 
 def names(response: Any) -> list[str]:
     assert response.status_code == 200, response.text
-    return [one["partner"] for one in response.get_json()["items"]]
+    return [item["partner"] for item in response.get_json()["items"]]
 
 
 # Who stands where.
@@ -65,8 +65,11 @@ def test_a_parent_is_a_member_of_the_partner_and_of_its_event(world: World) -> N
     assert world.admin("GET", "/partners/low").get_json()["parent"] == "middle"
     moved = world.admin("PATCH", "/partners/low", json={"parent": "another"}).get_json()
     assert moved["parent"] == "another"
-    told = read_feed(Caller(world.app, "low"))[-1]
-    assert (told["type"], told["changes"]) == ("partner.updated", {"parent": {"previous": "middle", "new": "another"}})
+    event = read_feed(Caller(world.app, "low"))[-1]
+    assert (event["type"], event["changes"]) == (
+        "partner.updated",
+        {"parent": {"previous": "middle", "new": "another"}},
+    )
     assert world.admin("PATCH", "/partners/low", json={"parent": None}).get_json()["parent"] is None
 
 
@@ -160,11 +163,11 @@ def test_partner_reads_only_its_descendants(world: World) -> None:
 
 
 def test_a_partner_reads_the_tenants_of_those_below_it(world: World) -> None:
-    made = {name: Caller(world.app, name).create() for name in ("top", "middle", "low", "another")}
+    tenants = {name: Caller(world.app, name).create() for name in ("top", "middle", "low", "another")}
     for name, below in (("top", {"middle", "low"}), ("middle", {"low"}), ("low", set()), ("another", set())):
         caller = Caller(world.app, name)
-        assert [one["partner"] for one in caller("GET", "/tenants").get_json()["items"]] == [name]
-        for other, tenant in made.items():
+        assert [tenant["partner"] for tenant in caller("GET", "/tenants").get_json()["items"]] == [name]
+        for other, tenant in tenants.items():
             path = f"/tenants/{tenant['tenant']}"
             if other in below:
                 assert caller("GET", f"/tenants?partner={other}").get_json() == {"items": [tenant], "next": None}
@@ -175,11 +178,11 @@ def test_a_partner_reads_the_tenants_of_those_below_it(world: World) -> None:
                     assert_problem(response, 403, "insufficient-permission", MAY_NOT)
             if other != name:
                 assert_problem(caller("GET", path), 404, "tenant-not-found", "Tenant not found.")
-    wrong = Caller(world.app, "top")("GET", f"/tenants/{made['low']['tenant']}?partner=middle")
+    wrong = Caller(world.app, "top")("GET", f"/tenants/{tenants['low']['tenant']}?partner=middle")
     assert_problem(wrong, 404, "tenant-not-found", "Tenant not found.")
-    admin = world.admin("GET", f"/tenants/{made['low']['tenant']}?partner=low")
-    assert admin.get_json() == made["low"]
-    assert world.admin("GET", f"/tenants/{made['low']['tenant']}?partner=top").status_code == 404
+    admin = world.admin("GET", f"/tenants/{tenants['low']['tenant']}?partner=low")
+    assert admin.get_json() == tenants["low"]
+    assert world.admin("GET", f"/tenants/{tenants['low']['tenant']}?partner=top").status_code == 404
 
 
 def test_former_descendant_is_not_visible(world: World) -> None:
@@ -192,17 +195,17 @@ def test_former_descendant_is_not_visible(world: World) -> None:
 
 
 def test_ancestors_cannot_write(world: World) -> None:
-    made, top = Caller(world.app, "low").create(), Caller(world.app, "top")
+    tenant, top = Caller(world.app, "low").create(), Caller(world.app, "top")
     for method, path in (("POST", "/tenants"), ("PUT", "/tenants/by-external-id/x"), ("POST", "/bulk-jobs")):
         response = top(method, f"{path}?partner=low", json=[EXAMPLE] if path == "/bulk-jobs" else EXAMPLE)
         assert_problem(response, 403, "insufficient-permission", MAY_NOT)
     for path in ("/events", "/bulk-jobs"):
         assert_problem(top("GET", f"{path}?partner=low"), 403, "insufficient-permission", MAY_NOT)
     for method in ("PATCH", "DELETE"):
-        response = top(method, f"/tenants/{made['tenant']}", json={"industry": "x"})
+        response = top(method, f"/tenants/{tenant['tenant']}", json={"industry": "x"})
         assert_problem(response, 404, "tenant-not-found", "Tenant not found.")
-        assert top(method, f"/tenants/{made['tenant']}?partner=low", json={}).status_code in (400, 403)
-    assert Caller(world.app, "low")("GET", f"/tenants/{made['tenant']}").get_json() == made
+        assert top(method, f"/tenants/{tenant['tenant']}?partner=low", json={}).status_code in (400, 403)
+    assert Caller(world.app, "low")("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
 
 
 # How a suspension falls.
@@ -211,22 +214,22 @@ def test_ancestors_cannot_write(world: World) -> None:
 def test_a_suspension_falls_on_all_below_at_once(world: World) -> None:
     callers = {name: Caller(world.app, name) for name in ("top", "middle", "low", "another")}
 
-    def refused_to() -> set[str]:
-        answers = {name: caller("GET", "/tenants") for name, caller in callers.items()}
-        for answer in answers.values():
-            if answer.status_code != 200:
-                assert_problem(answer, 403, "partner-suspended", "Partner suspended.")
-        return {name for name, answer in answers.items() if answer.status_code != 200}
+    def list_refused() -> set[str]:
+        responses = {name: caller("GET", "/tenants") for name, caller in callers.items()}
+        for response in responses.values():
+            if response.status_code != 200:
+                assert_problem(response, 403, "partner-suspended", "Partner suspended.")
+        return {name for name, response in responses.items() if response.status_code != 200}
 
-    assert refused_to() == set()
+    assert list_refused() == set()
     for name, fallen in (("middle", {"middle", "low"}), ("top", {"top", "middle", "low"}), ("low", {"low"})):
         world.admin("PATCH", f"/partners/{name}", json={"status": "suspended"})
-        assert refused_to() == fallen
+        assert list_refused() == fallen
         world.admin("PATCH", f"/partners/{name}", json={"status": "active"})
-        assert refused_to() == set()
+        assert list_refused() == set()
     world.admin("PATCH", "/partners/another", json={"status": "suspended"})
     world.admin("PATCH", "/partners/middle", json={"parent": "another"})
-    assert refused_to() == {"another", "middle", "low"}
+    assert list_refused() == {"another", "middle", "low"}
     assert world.admin("GET", "/partners/low").get_json()["status"] == "active"
 
 

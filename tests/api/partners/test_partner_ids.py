@@ -61,8 +61,8 @@ FORBIDDEN = {
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """A host with settings, so that each partner has all of its own resources."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def partner_path(id: str) -> str:
 
 
 @pytest.mark.parametrize("id", ALLOWED.values(), ids=ALLOWED)
-def test_an_id_that_can_call_can_be_reached_and_shut_out(app: Flask, admin: Caller, id: str) -> None:
+def test_partner_id_that_can_call_can_be_read_and_suspended(app: Flask, admin: Caller, id: str) -> None:
     response = admin("PUT", partner_path(id), json={"name": "Acme"})
     assert (response.status_code, response.get_json()["partner"]) == (201, id)
     where = response.headers["Location"]
@@ -97,18 +97,18 @@ def test_an_id_that_can_call_can_be_reached_and_shut_out(app: Flask, admin: Call
 
 
 @pytest.mark.parametrize("id", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_an_id_that_is_none_is_refused_everywhere_and_leaves_nothing(app: Flask, admin: Caller, id: str) -> None:
+def test_invalid_partner_id_is_refused_everywhere_and_stores_nothing(app: Flask, admin: Caller, id: str) -> None:
     check_problem(Caller(app, id)("GET", "/tenants"), status=401, code="invalid-token")
     check_problem(Caller(app, sub=id, partner_id=None)("GET", "/tenants"), status=401, code="invalid-token")
     tenant = admin.create()
-    for answer in (
+    for response in (
         admin("PUT", f"/partners/{quote(admin.partner, safe='')}", json={"parent": id}),
         admin("POST", f"/tenants/{tenant['tenant']}/move", json={"partner": id}),
         admin("POST", "/tenants", json={"client_name": "x", "email": "a@example.com"}, query_string={"partner": id}),
         admin("GET", "/tenants", query_string={"partner": id}),
         admin("POST", "/bulk-jobs", json=[], query_string={"partner": id}),
     ):
-        assert (answer.status_code, len(answer.get_json().get("errors", ["malformed"]))) == (400, 1)
+        assert (response.status_code, len(response.get_json().get("errors", ["malformed"]))) == (400, 1)
     assert not any(row["partner_id"] == id for name in ("partners", "tenants") for row in fetch_rows(app, name))
 
 
@@ -116,7 +116,7 @@ def test_an_id_that_is_none_is_refused_everywhere_and_leaves_nothing(app: Flask,
 def test_a_path_registers_no_such_id(app: Flask, admin: Caller, id: str) -> None:
     response = admin("PUT", partner_path(id), json={})
     check_problem(response, status=400, code="validation-error")
-    assert [one["code"] for one in response.get_json()["errors"]] == ["invalid-partner-id"]
+    assert [error["code"] for error in response.get_json()["errors"]] == ["invalid-partner-id"]
     assert admin("GET", partner_path(id)).status_code == 404
 
 
@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_name_no_partner(app: Flask, admin: Caller) -> No
     assert admin("PUT", partner_path("\ufffd"), json={}).status_code == 201
     raw = {"PATH_INFO": f"{PREFIX}/partners/\xff"}
     response = admin("PUT", "/partners/x", json={"name": "Other"}, environ_overrides=raw)
-    assert [one["code"] for one in check_problem(response, status=400)["errors"]] == ["invalid-text"]
+    assert [error["code"] for error in check_problem(response, status=400)["errors"]] == ["invalid-text"]
     for method, rest in (("GET", ""), ("PATCH", ""), ("GET", "/settings"), ("PATCH", "/settings")):
         raw = {"PATH_INFO": f"{PREFIX}/partners/\xff{rest}"}
         response = admin(method, "/partners/x", json={}, environ_overrides=raw)

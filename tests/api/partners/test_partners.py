@@ -72,7 +72,7 @@ def test_a_put_of_a_new_partner_is_held_to_them_too(admin: Caller) -> None:
 # Registered.
 
 
-def test_a_partner_is_registered_when_it_first_calls(partner: Caller, admin: Caller) -> None:
+def test_first_call_registers_the_partner(partner: Caller, admin: Caller) -> None:
     assert_problem(admin("GET", partner_path(partner)), 404, "partner-not-found", "Partner not found.")
     assert partner("GET", "/tenants").status_code == 200
     response = admin("GET", partner_path(partner))
@@ -83,8 +83,8 @@ def test_a_partner_is_registered_when_it_first_calls(partner: Caller, admin: Cal
 
 
 def test_many_first_calls_at_once_register_one_partner(partner: Caller, admin: Caller) -> None:
-    answers = run_concurrently(8, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants"))
-    assert [answer.status_code for answer in answers] == [200] * 8
+    responses = run_concurrently(8, lambda _: Caller(partner.app, partner.partner)("GET", "/tenants"))
+    assert [response.status_code for response in responses] == [200] * 8
     assert len(fetch_rows(partner.app, "partners", partner_id=partner.partner)) == 1
 
 
@@ -204,16 +204,16 @@ def test_a_suspended_partner_is_refused_at_once_and_let_in_again(partner: Caller
 
 
 def test_cached_partner_is_refused_after_a_suspension(make_app: MakeApp) -> None:
-    """Between the reading of the row and its remembering it is suspended."""
+    """The partner is suspended between the read of its row and the caching."""
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=3600)
     partner, admin, mount = Caller(app), Caller(app, roles=["provisioning-admin"]), get_mount(app)
     assert admin("PUT", partner_path(partner), json={}).status_code == 201
-    known = mount.once(PartnerCache)
-    known._storage = InterleavedStorage(  # type: ignore[assignment]
+    cache = mount.once(PartnerCache)
+    cache._storage = InterleavedStorage(  # type: ignore[assignment]
         mount.storage, lambda: change(admin, partner, status="suspended")
     )
     assert partner("GET", "/tenants").status_code == 200
-    known._storage = mount.storage
+    cache._storage = mount.storage
     assert_problem(partner("GET", "/tenants"), 403, "partner-suspended", SUSPENDED)
 
 
@@ -266,13 +266,13 @@ def test_partners_are_listed_by_their_ids(make_app: MakeApp) -> None:
     admin = Caller(app, roles=["provisioning-admin"])
     for id in ("b", "a", "C", "ä"):
         admin("PUT", f"{PARTNERS}/{id}", json={"status": "suspended" if id == "a" else "active"})
-    found, path = [], f"{PARTNERS}?limit=3"
+    names, path = [], f"{PARTNERS}?limit=3"
     while path:
         page = admin("GET", path).get_json()
-        found += [one["partner"] for one in page["items"]]
+        names += [item["partner"] for item in page["items"]]
         path = f"{PARTNERS}?limit=3&cursor={page['next']}" if page["next"] else ""
-    assert found == ["C", "a", "b", "ä"]
-    assert [one["partner"] for one in admin("GET", f"{PARTNERS}?status=suspended").get_json()["items"]] == ["a"]
+    assert names == ["C", "a", "b", "ä"]
+    assert [item["partner"] for item in admin("GET", f"{PARTNERS}?status=suspended").get_json()["items"]] == ["a"]
     cursor = admin("GET", f"{PARTNERS}?limit=1").get_json()["next"]
     assert admin("GET", f"{PARTNERS}?status=active&cursor={cursor}").get_json()["code"] == "invalid-cursor"
 
@@ -282,9 +282,9 @@ def test_a_partner_s_own_caller_sees_itself_and_changes_nothing(make_app: MakeAp
     app = make_app(PROVISIONING_ROLES=roles, PROVISIONING_ADMIN_ROLES=["provisioning-admin"])
     manager, admin = Caller(app, roles=["manager"]), Caller(app, roles=["provisioning-admin"])
     admin("PUT", f"{PARTNERS}/another", json={})
-    (found,) = manager("GET", PARTNERS).get_json()["items"]
-    assert found["partner"] == manager.partner
-    assert manager("GET", partner_path(manager)).get_json() == found
+    (document,) = manager("GET", PARTNERS).get_json()["items"]
+    assert document["partner"] == manager.partner
+    assert manager("GET", partner_path(manager)).get_json() == document
     assert_problem(manager("GET", f"{PARTNERS}/another"), 404, "partner-not-found", "Partner not found.")
     for method in ("PUT", "PATCH"):
         response = manager(method, partner_path(manager), json={"name": "Another"})

@@ -51,13 +51,13 @@ def table(caller: Caller, path: str = "/usage") -> list[dict[str, str]]:
 def create_tenants(app: Flask, admin: Caller) -> Caller:
     """The partner acme, with tenants in every state and room for 5 more."""
     partner = Caller(app, "acme")
-    made = [partner.create() for _ in range(8)]
-    partner("POST", f"/tenants/{made[0]['tenant']}/suspend")
-    for tenant in made[1:3]:
+    tenants = [partner.create() for _ in range(8)]
+    partner("POST", f"/tenants/{tenants[0]['tenant']}/suspend")
+    for tenant in tenants[1:3]:
         partner("DELETE", f"/tenants/{tenant['tenant']}")
-    update_tenant_row(app, made[3], status="provisioning")
-    update_tenant_row(app, made[4], status="failed")
-    update_tenant_row(app, made[5], status="purging", live=None)
+    update_tenant_row(app, tenants[3], status="provisioning")
+    update_tenant_row(app, tenants[4], status="failed")
+    update_tenant_row(app, tenants[5], status="purging", live=None)
     admin("PATCH", "/partners/acme", json={"max_tenants": 10, "name": "Acme"})
     return partner
 
@@ -102,12 +102,12 @@ def test_tenants_past_retention_are_not_counted(make_app: MakeApp) -> None:
 def test_the_report_comes_in_pages(app: Flask, admin: Caller) -> None:
     for name in ("c", "a", "b"):
         Caller(app, name).create()
-    found, path = [], "/usage?limit=2"
+    rows, path = [], "/usage?limit=2"
     while path:
         page = admin("GET", path).get_json()
-        found.append([row["partner"] for row in page["items"]])
+        rows.append([row["partner"] for row in page["items"]])
         path = f"/usage?limit=2&cursor={page['next']}" if page["next"] else ""
-    assert found == [["a", "b"], ["c"]]
+    assert rows == [["a", "b"], ["c"]]
     cursor = admin("GET", "/usage?limit=1").get_json()["next"]
     assert admin("GET", f"/partners?cursor={cursor}").get_json()["code"] == "invalid-cursor"
     assert admin("GET", f"/usage?partner=a&cursor={cursor}").get_json()["code"] == "invalid-cursor"
@@ -117,13 +117,13 @@ def test_the_report_comes_in_pages(app: Flask, admin: Caller) -> None:
 def test_a_page_counts_all_its_partners_by_one_statement(app: Flask, admin: Caller) -> None:
     for name in ("c", "a", "b"):
         Caller(app, name).create()
-    said: list[str] = []
-    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(said.append))
+    statements: list[str] = []
+    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(statements.append))
     read_report(admin)
-    assert len([statement for statement in said if statement.startswith("SELECT")]) == 2
+    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
 
 
-def test_as_csv_it_is_all_in_one(app: Flask, admin: Caller) -> None:
+def test_csv_lists_every_partner_in_one_response(app: Flask, admin: Caller) -> None:
     create_tenants(app, admin)
     formula = "=cmd|' /C calc'!A0"
     admin("PUT", "/partners/-1+1", json={"name": formula})

@@ -1,4 +1,4 @@
-"""Which settings a host can declare, and what becomes of values whose declaration changes or goes."""
+"""Settings that a host can declare, and stored values whose declaration changes or goes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def schema(**declared: Any) -> type[Schema]:
 
 def declare(provisioning: TenantProvisioning) -> None:
     """Declare every namespace."""
-    for name, one in NAMESPACES.items():
-        provisioning.settings(name, one)
+    for name, schema in NAMESPACES.items():
+        provisioning.settings(name, schema)
 
 
 SECRET = {"secret": True}
@@ -89,7 +89,7 @@ KEY = "is not a valid key: use 1 to 63 letters, digits, _ and -, beginning with 
             "Declared refuses its own defaults: {'a': ['Not valid.']}.",
         ),
     ],
-    ids=lambda given: given if isinstance(given, str) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_invalid_namespace_is_refused_at_registration(name: Any, declared: Any, message: str) -> None:
     provisioning = TenantProvisioning()
@@ -114,7 +114,7 @@ def test_invalid_namespace_is_refused_at_registration(name: Any, declared: Any, 
     ids=str,
 )
 @pytest.mark.parametrize("plan_first", [True, False])
-def test_a_plan_sets_what_its_namespaces_take(settings: Any, message: str, plan_first: bool) -> None:
+def test_plan_with_invalid_settings_is_refused(settings: Any, message: str, plan_first: bool) -> None:
     provisioning = TenantProvisioning()
     steps: list[Callable[[], None]] = [
         lambda: declare(provisioning),
@@ -144,7 +144,7 @@ def test_a_plan_that_sets_an_unknown_namespace_stops_the_start(database_url: str
 
 
 @pytest.mark.parametrize("plan_first", [True, False])
-def test_after_the_start_they_come_in_any_order(database_url: str, plan_first: bool) -> None:
+def test_hooks_without_dependencies_run_in_any_order(database_url: str, plan_first: bool) -> None:
     app = tenant_settings.make_host(database_url, {})
     provisioning = tenant_settings.get_extension(app)
     partner = Caller(app)
@@ -169,15 +169,15 @@ def test_defaults_and_plans_are_shown_as_the_schema_writes_them(database_url: st
     tenant_settings.get_extension(app).plan("gold", settings={"new": {"count": "5"}})
     partner = Caller(app)
     tenant = partner.create(plan="gold")
-    found = read_settings(partner, tenant)
-    assert found["effective"] == {"new": {"price": "1.5", "tags": ["a"], "key": MASK, "count": 5}}
+    document = read_settings(partner, tenant)
+    assert document["effective"] == {"new": {"price": "1.5", "tags": ["a"], "key": MASK, "count": 5}}
     with app.app_context():
         mine = tenant_settings.get_extension(app).settings_for(tenant["tenant"]).new
     assert mine == {"price": decimal.Decimal("1.5"), "tags": ("a",), "key": "hunter22", "count": 5}
     get_storage(app).engine.dispose()
 
 
-def test_no_key_is_required_but_what_a_value_holds_is(database_url: str) -> None:
+def test_keys_are_optional_but_required_nested_fields_are_not(database_url: str) -> None:
     class Inner(Schema):
         city = fields.String(required=True)
 
@@ -187,7 +187,7 @@ def test_no_key_is_required_but_what_a_value_holds_is(database_url: str) -> None
     partner = Caller(app)
     tenant = partner.create()
     response = partner("PATCH", settings_path(tenant), json={"new": {"where": {}}})
-    assert [one["pointer"] for one in response.get_json()["errors"]] == ["#/new/where/city"]
+    assert [error["pointer"] for error in response.get_json()["errors"]] == ["#/new/where/city"]
     assert patch_settings(partner, settings_path(tenant), {"new": {"where": {"city": "Faro"}}})["version"] == 1
     get_storage(app).engine.dispose()
 
@@ -224,7 +224,7 @@ def test_write_loads_a_namespace_that_it_leaves_alone_once(make: MakeHost) -> No
 
 
 class Narrow(Schema):
-    """What is left of `MailSettings`, and stricter."""
+    """The remaining keys of `MailSettings`, with stricter rules."""
 
     daily = fields.Integer(strict=True, load_default=3, validate=Range(max=5))
     note = fields.String()
@@ -241,21 +241,21 @@ def tenant(make: MakeHost) -> dict[str, Any]:
     """A tenant that has set much of what a host declares."""
     app = make(NAMESPACES)
     partner, admin = Caller(app, "acme"), Caller(app, roles=["provisioning-admin"])
-    made = partner.create()
+    new_tenant = partner.create()
     patch_settings(admin, "/partners/acme/settings", {"look": {"low": 1, "key": {"a": "hunter23"}}})
-    patch_settings(partner, settings_path(made), FIRST)
-    return made
+    patch_settings(partner, settings_path(new_tenant), FIRST)
+    return new_tenant
 
 
 def test_a_namespace_that_goes_is_kept_and_comes_back(make: MakeHost, tenant: dict[str, Any]) -> None:
     whole = read_settings(Caller(make(NAMESPACES), "acme"), tenant)
     less = Caller(make({"look": LookSettings}), "acme")
-    found = read_settings(less, tenant)
-    assert found == {
+    document = read_settings(less, tenant)
+    assert document == {
         "version": 1,
         "effective": {"look": whole["effective"]["look"]},
         "explicit": {"look": {"colour": "red"}},
-        "sources": {name: one for name, one in whole["sources"].items() if name.startswith("look")},
+        "sources": {name: source for name, source in whole["sources"].items() if name.startswith("look")},
     }
     assert less("GET", f"{settings_path(tenant)}/history").get_json()["items"][0]["changes"] == {
         "look.colour": {"previous": None, "new": "red"}
@@ -266,7 +266,7 @@ def test_a_namespace_that_goes_is_kept_and_comes_back(make: MakeHost, tenant: di
     assert less("PUT", settings_path(tenant), json={}).get_json()["explicit"] == {}
     assert (
         less("POST", f"{settings_path(tenant)}/rollback", json={"version": 1}).get_json()["explicit"]
-        == found["explicit"]
+        == document["explicit"]
     )
     again = make(NAMESPACES)
     assert read_settings(Caller(again, "acme"), tenant) == {**whole, "version": 4}
@@ -318,12 +318,12 @@ def test_values_that_are_not_valid_together_give_way_from_the_top(make: MakeHost
                 raise ValidationError("No red where there is a lowest.")
 
     partner = Caller(make({"look": Strict}), "acme")
-    found = read_settings(partner, tenant)
-    assert found["effective"] == {"look": {"colour": "blue", "low": 1, "key": MASK}}
-    assert found["explicit"] == {}
+    document = read_settings(partner, tenant)
+    assert document["effective"] == {"look": {"colour": "blue", "low": 1, "key": MASK}}
+    assert document["explicit"] == {}
 
 
-def test_a_version_that_is_not_valid_any_more_is_not_set_again(make: MakeHost, tenant: dict[str, Any]) -> None:
+def test_rollback_to_an_invalid_version_is_refused(make: MakeHost, tenant: dict[str, Any]) -> None:
     app = make({"mail": Narrow})
     partner = Caller(app, "acme")
     patch_settings(partner, settings_path(tenant), {"mail": {"daily": 4}})

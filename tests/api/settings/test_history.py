@@ -32,7 +32,7 @@ from tests.support.hosts import get_mount
 from tests.support.tenant_settings import MakeHost, patch_settings, read_settings, settings_path
 
 OLD, NEW, NEWEST = "the old key of this host", "the new key of this host", "the newest key of this host"
-#: A value of which a document has many, so that it is large.
+#: A value that a document repeats to be large.
 FILLING = "x" * 100
 #: Keys of an object that hardly differ, and values that differ in their type alone.
 NAMES = ("a", "b", "c", "ä", "", "0")
@@ -91,12 +91,12 @@ def alter(source: random.Random, value: Any) -> Any:
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, [{"b": 2, "a": 1}]),
     ],
 )
-def test_a_difference_holds_what_differs_alone(newer: Any, older: Any, difference: Any) -> None:
+def test_difference_contains_only_changed_members(newer: Any, older: Any, difference: Any) -> None:
     assert json.dumps(make_difference(newer, older)) == json.dumps(difference)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_difference_leads_back_to_the_older_value_to_the_letter(seed: int) -> None:
+def test_difference_restores_the_older_value_exactly(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(200):
         newer = random_json(source)
@@ -112,7 +112,7 @@ def test_a_difference_leads_back_to_the_older_value_to_the_letter(seed: int) -> 
 
 
 @pytest.mark.parametrize(("members", "changed"), [(1, 1), (600, 1), (600, 200), (600, 600)])
-def test_versions_kept_whole_bound_what_is_read_and_take_no_more_than_differences(members: int, changed: int) -> None:
+def test_whole_versions_bound_reads_without_exceeding_the_differences(members: int, changed: int) -> None:
     source = random.Random(members + changed)
     before, taken, since, whole_bytes, differences = RowContents({}, {}), 0, 0, 0, 0
     for _ in range(600):
@@ -147,10 +147,10 @@ def test_a_difference_that_is_no_smaller_than_the_version_is_not_kept() -> None:
 
 
 def sizes(app: Flask) -> dict[str, int]:
-    """How many bytes of values each table holds."""
+    """Return the bytes of values in each table."""
     return {
-        table: sum(len(str(value).encode()) for row in found for value in row.values() if value is not None)
-        for table, found in fetch_all_rows(app).items()
+        table: sum(len(str(value).encode()) for row in rows for value in row.values() if value is not None)
+        for table, rows in fetch_all_rows(app).items()
     }
 
 
@@ -215,7 +215,7 @@ def test_a_secret_that_stays_is_kept_once(make: MakeHost) -> None:
     assert [row["secrets"] for row in fetch_rows(app, "settings_history")] == [None] * 4
 
 
-def test_of_a_version_that_is_no_longer_kept_nothing_is_left(make: MakeHost) -> None:
+def test_removed_version_leaves_nothing(make: MakeHost) -> None:
     app = make(PROVISIONING_SETTINGS_HISTORY=2)
     partner = Caller(app)
     tenant = partner.create()
@@ -371,8 +371,8 @@ def test_later_declared_secret_is_sealed_in_every_version(make: MakeHost) -> Non
     for version, values in enumerate(wanted, 1):
         assert partner("POST", f"{settings_path(tenant)}/rollback", json={"version": version}).status_code == 200
         with later.app_context():
-            found = tenant_settings.get_extension(later).settings_for(tenant["tenant"]).mail
-            assert dict(found) == values
+            mail = tenant_settings.get_extension(later).settings_for(tenant["tenant"]).mail
+            assert dict(mail) == values
 
 
 def test_versions_with_unreadable_secrets_keep_them_and_are_reported(make: MakeHost) -> None:

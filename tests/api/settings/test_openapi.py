@@ -20,7 +20,7 @@ from tests.support.tenant_settings import MASK, patch_settings, read_settings, s
 
 
 class Place(Schema):
-    """Where it is."""
+    """A place."""
 
     city = fields.String(required=True)
 
@@ -37,8 +37,8 @@ NAMESPACES = {**tenant_settings.NAMESPACES, "place": PlaceSettings}
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with settings for all tests of this module."""
-    with open_host(request, database, make=tenant_settings.make_host, namespaces=NAMESPACES) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host, namespaces=NAMESPACES) as new_app:
+        yield new_app
 
 
 pytestmark = pytest.mark.one_database
@@ -51,12 +51,12 @@ def schema(partner: Caller) -> Any:
     return response.get_json()
 
 
-def test_the_schema_is_one_and_says_what_can_be_set(schema: Any) -> None:
+def test_schema_describes_every_namespace(schema: Any) -> None:
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     assert [*schema["properties"]] == ["mail", "look", "free", "place"]
     mail = schema["properties"]["mail"]
-    assert (mail["description"], mail["additionalProperties"]) == ("How mail is sent.", False)
+    assert (mail["description"], mail["additionalProperties"]) == ("Mail settings.", False)
     assert mail["properties"]["from"] == {"type": "string", "format": "email", "default": "noreply@example.com"}
     assert mail["properties"]["password"] == {"type": "string", "minLength": 4, "writeOnly": True}
     assert mail["properties"]["region"] == {"type": "string", "enum": ["eu", "us"], "x-immutable": True}
@@ -102,14 +102,14 @@ def document(app: Flask) -> Any:
 
 
 def fits(document: Any, component: str, value: Any) -> bool:
-    """Whether `value` is such as the document describes."""
+    """Return whether `value` matches the documented schema."""
     whole = {"$ref": f"#/components/schemas/{component}", "components": copy.deepcopy(document["components"])}
     return bool(Draft202012Validator(whole).is_valid(value))
 
 
-def test_the_document_describes_what_is_answered(partner: Caller, document: Any) -> None:
+def test_responses_match_the_openapi_document(partner: Caller, document: Any) -> None:
     tenant = partner.create()
-    for found in (
+    for response in (
         read_settings(partner, tenant),
         patch_settings(
             partner,
@@ -117,10 +117,10 @@ def test_the_document_describes_what_is_answered(partner: Caller, document: Any)
             {"mail": {"password": "hunter22", "note": "x"}, "place": {"others": [{"city": "Faro"}]}},
         ),
     ):
-        assert fits(document, "Settings", found)
-        assert fits(document, "ExplicitSettingsInput", found["explicit"])
-    assert not fits(document, "Settings", {**found, "explicit": {"mail": {"password": "hunter22"}}})
-    assert not fits(document, "Settings", {**found, "explicit": {"mail": {"colour": "red"}}})
+        assert fits(document, "Settings", response)
+        assert fits(document, "ExplicitSettingsInput", response["explicit"])
+    assert not fits(document, "Settings", {**response, "explicit": {"mail": {"password": "hunter22"}}})
+    assert not fits(document, "Settings", {**response, "explicit": {"mail": {"colour": "red"}}})
     assert fits(document, "SettingsHistory", partner("GET", f"{settings_path(tenant)}/history").get_json())
 
 

@@ -1,4 +1,4 @@
-"""Secrets in settings: sealed at rest, shown to nobody, each opened in its own place alone, and sealed anew."""
+"""Secrets in settings: sealed at rest, never shown, bound to their own row, and sealed again by rekey."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def password(app: Flask, tenant: dict[str, Any]) -> Any:
 
 def dump_database(app: Flask) -> str:
     """All that the database holds, as text."""
-    storage, found = get_storage(app), []
+    storage, rows = get_storage(app), []
     with get_engine(app).connect() as connection:
         for table in storage.metadata.tables:
-            found += connection.execute(text(f"SELECT * FROM {table}")).fetchall()
-    return repr(found)
+            rows += connection.execute(text(f"SELECT * FROM {table}")).fetchall()
+    return repr(rows)
 
 
 def busy(app: Flask) -> tuple[Caller, dict[str, Any]]:
@@ -88,8 +88,8 @@ def test_no_secret_is_in_the_database_the_log_or_an_answer(make: MakeHost, caplo
     for secret in SECRETS:
         assert secret not in dump_database(app)
         assert secret not in caplog.text
-        assert not [answer for answer in seen if secret in answer]
-    assert all(MASK in answer for answer in seen)
+        assert not [text for text in seen if secret in text]
+    assert all(MASK in text for text in seen)
 
 
 def test_a_database_file_holds_no_secret(make: MakeHost, database: str) -> None:
@@ -99,9 +99,9 @@ def test_a_database_file_holds_no_secret(make: MakeHost, database: str) -> None:
     busy(app)
     file = Path(str(get_engine(app).url.database))
     get_engine(app).dispose()
-    found = b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
-    assert b"settings_updated" in found
-    assert not [secret for secret in SECRETS if secret.encode() in found]
+    content = b"".join(part.read_bytes() for part in file.parent.glob(f"{file.name}*"))
+    assert b"settings_updated" in content
+    assert not [secret for secret in SECRETS if secret.encode() in content]
 
 
 def test_errors_do_not_contain_the_secret(make: MakeHost) -> None:
@@ -123,15 +123,17 @@ def test_errors_do_not_contain_the_secret(make: MakeHost) -> None:
 
 def test_the_digest_of_a_repeatable_request_is_no_help_to_guess_a_secret(make: MakeHost) -> None:
     keys = {"PROVISIONING_ENCRYPTION_KEYS": [OLD]}
-    one, other = (make(PROVISIONING_SECRET_KEY=f"{name} secret of the host", **keys) for name in ("one", "other"))
-    tenant = Caller(one, "acme").create()
+    first_app, other = (make(PROVISIONING_SECRET_KEY=f"{name} secret of the host", **keys) for name in ("one", "other"))
+    tenant = Caller(first_app, "acme").create()
     for body, number in (({"mail": {"daily": 5}}, 1), ({"mail": {"password": "hunter22", "note": None}}, 2)):
-        for app in (one, other):
-            headers = {"Idempotency-Key": f"{number} {app is one}"}
+        for app in (first_app, other):
+            headers = {"Idempotency-Key": f"{number} {app is first_app}"}
             patch_settings(Caller(app, "acme"), settings_path(tenant), body, headers=headers)
             again = Caller(app, "acme")("PATCH", settings_path(tenant), json=body, headers=headers)
             assert again.headers["Idempotency-Replayed"] == "true"
-        same = {row["fingerprint"] for row in fetch_rows(one, "idempotency") if row["key"].startswith(str(number))}
+        same = {
+            row["fingerprint"] for row in fetch_rows(first_app, "idempotency") if row["key"].startswith(str(number))
+        }
         assert len(same) == number
 
 
@@ -166,24 +168,22 @@ def test_a_secret_object_is_merged_in_clear(make: MakeHost) -> None:
 # In its own place alone.
 
 
-def test_a_sealed_value_that_is_copied_elsewhere_does_not_open(
-    make: MakeHost, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_secret_copied_to_another_tenant_does_not_open(make: MakeHost, caplog: pytest.LogCaptureFixture) -> None:
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=0)
     partner = Caller(app)
-    one, other = partner.create(), partner.create()
-    patch_settings(partner, settings_path(one), {"mail": {"password": "hunter22"}})
+    tenant, other = partner.create(), partner.create()
+    patch_settings(partner, settings_path(tenant), {"mail": {"password": "hunter22"}})
     patch_settings(partner, settings_path(other), {"mail": {"password": "hunter23", "daily": 5}})
     storage = get_storage(app)
     settings = storage.table("settings")
-    (sealed,) = [row["secrets"] for row in fetch_rows(app, "settings", tenant_id=one["tenant"])]
+    (sealed,) = [row["secrets"] for row in fetch_rows(app, "settings", tenant_id=tenant["tenant"])]
     with storage.engine.begin() as connection:
         connection.execute(update(settings).where(settings.c.tenant_id == other["tenant"]).values(secrets=sealed))
     with app.app_context():
-        found = tenant_settings.get_extension(app).settings_for(other["tenant"]).mail
-    assert found.daily == 5
+        mail = tenant_settings.get_extension(app).settings_for(other["tenant"]).mail
+    assert mail.daily == 5
     with pytest.raises(SecretUnavailable, match="The secret 'password'"):
-        found["password"]
+        mail["password"]
     assert read_settings(partner, other)["explicit"] == {"mail": {"password": MASK, "daily": 5}}
     assert caplog.text.count("cannot be opened") == 1
     assert patch_settings(partner, settings_path(other), {"mail": {"daily": 6}})["version"] == 2

@@ -33,8 +33,8 @@ GONE = "Tenant not found."
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with settings for all tests of this module; partners keep them apart."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture
@@ -147,18 +147,18 @@ def test_all_errors_are_reported_at_once(partner: Caller, tenant: dict[str, Any]
     assert fetch_all_rows(partner.app) == before
 
 
-def test_null_names_what_there_is(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_null_for_an_unknown_key_returns_400(partner: Caller, tenant: dict[str, Any]) -> None:
     response = partner("PATCH", settings_path(tenant), json={"nothing": None, "mail": {"nothing": None}})
     unknown = ("unknown-field", "There is no such field.")
     assert_invalid_fields(response, ("#/mail/nothing", *unknown), ("#/nothing", *unknown))
 
 
-def test_null_is_a_value_only_where_the_field_allows_it(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_null_for_a_non_nullable_field_returns_400(partner: Caller, tenant: dict[str, Any]) -> None:
     response = partner("PUT", settings_path(tenant), json={"mail": {"daily": None, "note": None}})
     assert_invalid_fields(response, ("#/mail/daily", "invalid-field", "Field may not be null."))
 
 
-def test_rules_between_keys_hold_with_what_is_inherited(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+def test_rules_between_keys_include_inherited_values(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
     patch_settings(admin, defaults_path(partner), {"look": {"high": 3}})
     response = partner("PATCH", settings_path(tenant), json={"look": {"low": 4}})
     assert_invalid_fields(response, ("#/look/low", "invalid-field", "Must not be above `high`."))
@@ -213,10 +213,10 @@ def test_a_deleted_tenant_s_settings_are_read_and_not_changed(partner: Caller, t
         assert_problem(response, 409, "invalid-state", detail, tenant_status="deleted")
 
 
-# Nobody overwritten, tried and repeated.
+# Optimistic locking, dry runs and replays.
 
 
-def test_before_anything_is_set_the_version_is_0_and_it_is_there(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_unset_settings_exist_at_version_0(partner: Caller, tenant: dict[str, Any]) -> None:
     for header in ({"If-Match": '"1"'}, {"If-Match": 'W/"0"'}, {"If-None-Match": "*"}):
         response = partner("PATCH", settings_path(tenant), json={"mail": {"daily": 7}}, headers=header)
         assert (response.status_code, response.get_json()["code"]) == (412, "precondition-failed")
@@ -255,12 +255,12 @@ def test_concurrent_writes_to_one_version_have_one_winner(
 
 def test_writers_at_once_without_a_version_all_count(partner: Caller, tenant: dict[str, Any]) -> None:
     keys = ["a", "b", "e", "big"]
-    answers = run_concurrently(
+    responses = run_concurrently(
         4, lambda n: Caller(partner.app, partner.partner)("PATCH", settings_path(tenant), json={"free": {keys[n]: "x"}})
     )
-    assert [answer.status_code for answer in answers] == [200] * 4
-    found = read_settings(partner, tenant)
-    assert (found["version"], found["explicit"]) == (4, {"free": dict.fromkeys(keys, "x")})
+    assert [response.status_code for response in responses] == [200] * 4
+    document = read_settings(partner, tenant)
+    assert (document["version"], document["explicit"]) == (4, {"free": dict.fromkeys(keys, "x")})
 
 
 def test_dry_run_returns_the_result_and_leaves_nothing(partner: Caller, tenant: dict[str, Any]) -> None:
@@ -287,7 +287,7 @@ def test_a_patch_is_repeated_safely(partner: Caller, tenant: dict[str, Any]) -> 
 # What has happened.
 
 
-def test_a_change_is_an_event_with_the_tenant_and_what_changed(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_change_publishes_an_event_with_tenant_and_changes(partner: Caller, tenant: dict[str, Any]) -> None:
     patch_settings(partner, settings_path(tenant), {"mail": {"daily": 7, "password": "hunter22"}})
     patch_settings(partner, settings_path(tenant), {"mail": {"daily": None, "password": "hunter23", "note": "x"}})
     first, second = read_feed(partner)[1:]
@@ -306,12 +306,12 @@ def test_a_change_is_an_event_with_the_tenant_and_what_changed(partner: Caller, 
 
 def versions(caller: Caller, path: str) -> list[dict[str, Any]]:
     """Every version that a history lists, page by page."""
-    found, more = [], f"{path}/history?limit=2"
+    entries, more = [], f"{path}/history?limit=2"
     while more:
         page = caller("GET", more).get_json()
-        found += page["items"]
+        entries += page["items"]
         more = f"{path}/history?limit=2&cursor={page['next']}" if page["next"] else ""
-    return found
+    return entries
 
 
 def test_history_has_actor_time_and_changes(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
@@ -348,13 +348,13 @@ def test_a_history_keeps_as_many_versions_as_are_configured(database_url: str) -
     tenant = partner.create()
     for daily in range(1, 6):
         patch_settings(partner, settings_path(tenant), {"mail": {"daily": daily}})
-    assert [one["version"] for one in versions(partner, settings_path(tenant))] == [5, 4, 3]
+    assert [version["version"] for version in versions(partner, settings_path(tenant))] == [5, 4, 3]
     response = partner("POST", f"{settings_path(tenant)}/rollback", json={"version": 2})
     assert_problem(response, 404, "settings-version-not-found", "Settings version not found.")
     get_storage(app).engine.dispose()
 
 
-def test_a_rollback_sets_again_what_was_set(partner: Caller, tenant: dict[str, Any]) -> None:
+def test_rollback_restores_earlier_values(partner: Caller, tenant: dict[str, Any]) -> None:
     first = patch_settings(
         partner, settings_path(tenant), {"mail": {"daily": 7, "password": "hunter22"}, "look": {"colour": "red"}}
     )
@@ -431,11 +431,11 @@ def test_a_rollback_undoes_nothing_that_is_set_for_good(partner: Caller, tenant:
 # The end.
 
 
-def test_with_a_tenant_go_its_settings_and_no_other_s(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
+def test_purge_removes_the_settings_of_its_tenant_only(partner: Caller, admin: Caller, tenant: dict[str, Any]) -> None:
     other = partner.create()
     patch_settings(admin, defaults_path(partner), {"mail": {"daily": 3}})
-    for one in (tenant, other):
-        patch_settings(partner, settings_path(one), {"mail": {"daily": 7}})
+    for owner in (tenant, other):
+        patch_settings(partner, settings_path(owner), {"mail": {"daily": 7}})
     assert admin("DELETE", f"/tenants/{tenant['tenant']}?purge=true").status_code == 204
     for table in ("settings", "settings_history"):
         assert [row["tenant_id"] for row in fetch_rows(partner.app, table, partner_id=partner.partner)] == [
@@ -458,14 +458,14 @@ def test_a_partner_s_defaults_are_an_administrator_s_to_set(
     expected = expect_values(NOTHING_SET, "partner", mail={"daily": 5, "password": MASK})
     assert (response.status_code, response.headers["ETag"], response.get_json()) == (200, '"1"', expected)
     assert partner("GET", path).get_json() == expected
-    found = read_settings(partner, tenant)
-    assert (found["effective"], found["explicit"]) == (expected["effective"], {})
+    document = read_settings(partner, tenant)
+    assert (document["effective"], document["explicit"]) == (expected["effective"], {})
     event = read_feed(partner)[-1]
     shown = admin("GET", f"/partners/{partner.partner}").get_json()
     assert (event["type"], event["tenant"], event["data"]) == ("partner.settings_updated", None, shown)
     assert event["changes"]["mail.password"] == {"previous": None, "new": MASK}
     patch_settings(admin, path, {"mail": {"daily": 6}})
-    assert [one["version"] for one in versions(partner, path)] == [2, 1]
+    assert [version["version"] for version in versions(partner, path)] == [2, 1]
     back = admin("POST", f"{path}/rollback", json={"version": 1})
     assert back.get_json() == {**expected, "version": 3}
 
@@ -475,8 +475,8 @@ def test_defaults_of_every_partner_id_are_reachable(partner: Caller, admin: Call
     from urllib.parse import quote
 
     name = f"{partner.partner}-{id}"
-    found = Caller(partner.app, name)("GET", f"/partners/{quote(name, safe='')}/settings")
-    assert found.get_json() == NOTHING_SET
+    response = Caller(partner.app, name)("GET", f"/partners/{quote(name, safe='')}/settings")
+    assert response.get_json() == NOTHING_SET
 
 
 def test_other_partners_cannot_read_or_change_defaults(partner: Caller, admin: Caller) -> None:

@@ -33,12 +33,12 @@ def make(database_url: str) -> Iterator[MakeHost]:
 
 
 def settings(app: Flask, tenant: dict[str, Any], **options: Any) -> Any:
-    """What the host reads."""
+    """Return the settings that the host reads."""
     with app.app_context():
         return tenant_settings.get_extension(app).settings_for(tenant["tenant"], **options)
 
 
-def test_the_host_reads_what_the_schemas_load(make: MakeHost) -> None:
+def test_settings_for_returns_loaded_values(make: MakeHost) -> None:
     app = make()
     partner = Caller(app)
     tenant = partner.create(plan="pro")
@@ -46,12 +46,12 @@ def test_the_host_reads_what_the_schemas_load(make: MakeHost) -> None:
     patch_settings(
         partner, settings_path(tenant), {"mail": {"since": "2025-02-10", "password": "hunter22", "headers": headers}}
     )
-    found = settings(app, tenant)
-    assert isinstance(found, TenantSettings)
-    assert list(found) == ["mail", "look", "free"]
+    loaded = settings(app, tenant)
+    assert isinstance(loaded, TenantSettings)
+    assert list(loaded) == ["mail", "look", "free"]
     assert (
-        found.mail
-        == found["mail"]
+        loaded.mail
+        == loaded["mail"]
         == {
             "sender": "noreply@example.com",
             "daily": 10_000,
@@ -60,19 +60,19 @@ def test_the_host_reads_what_the_schemas_load(make: MakeHost) -> None:
             "headers": headers,
         }
     )
-    assert (found.mail.sender, found.look.colour, dict(found.free)) == ("noreply@example.com", "blue", {})
-    assert settings(app, tenant, partner=partner.partner).mail.sender == found.mail.sender
+    assert (loaded.mail.sender, loaded.look.colour, dict(loaded.free)) == ("noreply@example.com", "blue", {})
+    assert settings(app, tenant, partner=partner.partner).mail.sender == loaded.mail.sender
 
 
 def test_unset_value_is_absent(make: MakeHost) -> None:
     app = make()
-    found = settings(app, Caller(app).create())
-    assert ("region" in found.mail, found.mail.get("region")) == (False, None)
-    for whose, name in ((found.mail, "region"), (found, "nothing"), (found.mail, "_values_of")):
+    loaded = settings(app, Caller(app).create())
+    assert ("region" in loaded.mail, loaded.mail.get("region")) == (False, None)
+    for whose, name in ((loaded.mail, "region"), (loaded, "nothing"), (loaded.mail, "_values_of")):
         with pytest.raises(AttributeError, match=f"has no '{name}'"):
             getattr(whose, name)
     with pytest.raises(KeyError):
-        found["nothing"]
+        loaded["nothing"]
 
 
 def test_nothing_can_be_changed_and_no_secret_is_printed(make: MakeHost) -> None:
@@ -84,22 +84,22 @@ def test_nothing_can_be_changed_and_no_secret_is_printed(make: MakeHost) -> None
         settings_path(tenant),
         {"mail": {"headers": {"x": "1"}, "password": "hunter22"}, "free": {"a": [1, {"b": [2]}]}},
     )
-    found = settings(app, tenant)
+    loaded = settings(app, tenant)
     with pytest.raises(AttributeError, match="cannot be changed"):
-        found.mail.daily = 5
+        loaded.mail.daily = 5
     with pytest.raises(AttributeError, match="cannot be changed"):
-        del found.mail
+        del loaded.mail
     with pytest.raises(TypeError):
-        found.mail["daily"] = 5
+        loaded.mail["daily"] = 5
     with pytest.raises(TypeError):
-        found.mail.headers["x"] = "2"
-    assert found.free.a == (1, {"b": (2,)})
-    assert repr(found) == "<settings: mail, look, free>"
-    assert repr(found.mail) == f"<settings mail: {', '.join(found.mail)}>"
-    assert "hunter22" not in repr(found) + str(found.mail)
+        loaded.mail.headers["x"] = "2"
+    assert loaded.free.a == (1, {"b": (2,)})
+    assert repr(loaded) == "<settings: mail, look, free>"
+    assert repr(loaded.mail) == f"<settings mail: {', '.join(loaded.mail)}>"
+    assert "hunter22" not in repr(loaded) + str(loaded.mail)
 
 
-def test_an_object_that_a_schema_makes_is_what_the_host_gets(make: MakeHost) -> None:
+def test_settings_for_returns_post_load_objects(make: MakeHost) -> None:
     @dataclasses.dataclass(frozen=True)
     class Size:
         width: int
@@ -186,7 +186,7 @@ def test_other_processes_know_within_the_time_that_is_configured(make: MakeHost,
 
 
 def test_read_before_a_change_is_not_cached(make: MakeHost) -> None:
-    """Between the reading of the row and its remembering somebody else commits."""
+    """Another writer commits between the read of the row and its caching."""
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
     partner, mount = Caller(app), get_mount(app)
     tenant = partner.create()
@@ -202,7 +202,7 @@ def test_read_before_a_change_is_not_cached(make: MakeHost) -> None:
 # Where it is asked.
 
 
-def test_a_hook_reads_what_its_own_transaction_has_done(make: MakeHost) -> None:
+def test_hook_reads_uncommitted_settings_of_its_transaction(make: MakeHost) -> None:
     app = make(PROVISIONING_SETTINGS_CACHE_SECONDS=3600)
     provisioning, seen = tenant_settings.get_extension(app), []
 
@@ -249,8 +249,10 @@ def test_settings_for_uses_the_mount_of_the_current_app(database_url: str) -> No
     provisioning = {
         name: TenantProvisioning(name=name, url_prefix=f"/{name}", table_prefix=f"{name}_") for name in "ab"
     }
-    for name, one in provisioning.items():
-        one.settings("mail" if name == "a" else "look", tenant_settings.NAMESPACES["mail" if name == "a" else "look"])
+    for name, extension in provisioning.items():
+        extension.settings(
+            "mail" if name == "a" else "look", tenant_settings.NAMESPACES["mail" if name == "a" else "look"]
+        )
     for key in ("one", "two"):
         app = apps[key] = Flask(key)
         app.config.update(make_config())
@@ -260,16 +262,16 @@ def test_settings_for_uses_the_mount_of_the_current_app(database_url: str) -> No
     caller = Caller(apps["one"])
     headers = {"Authorization": f"Bearer {caller.token}"}
     body = {"client_name": "Example", "email": "a@example.com"}
-    made = {name: caller.client.post(f"/{name}/tenants", json=body, headers=headers).get_json() for name in "ab"}
+    tenants = {name: caller.client.post(f"/{name}/tenants", json=body, headers=headers).get_json() for name in "ab"}
     for name, namespace in (("a", "mail"), ("b", "look")):
         with apps["one"].app_context():
-            assert list(provisioning[name].settings_for(made[name]["tenant"])) == [namespace]
+            assert list(provisioning[name].settings_for(tenants[name]["tenant"])) == [namespace]
     with apps["one"].app_context(), pytest.raises(TenantNotFound):
-        provisioning["b"].settings_for(made["a"]["tenant"])
+        provisioning["b"].settings_for(tenants["a"]["tenant"])
     with apps["two"].app_context(), pytest.raises(RuntimeError, match="'two' has no mount 'b'"):
-        provisioning["b"].settings_for(made["b"]["tenant"])
+        provisioning["b"].settings_for(tenants["b"]["tenant"])
     with pytest.raises(RuntimeError, match="application context"):
-        provisioning["a"].settings_for(made["a"]["tenant"])
+        provisioning["a"].settings_for(tenants["a"]["tenant"])
     for app in apps.values():
         for mount in app.extensions["tenant_provisioning"].values():
             mount.storage.engine.dispose()

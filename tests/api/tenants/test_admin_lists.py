@@ -20,8 +20,8 @@ PARTNERS = ("acme", "globex", "*")
 BEGIN = float(int(time.time()))
 
 
-def after(seconds: int) -> str:
-    """So long after the beginning."""
+def format_seconds_after(seconds: int) -> str:
+    """Return the instant so many seconds after the beginning."""
     return datetime.fromtimestamp(BEGIN + seconds, UTC).isoformat()
 
 
@@ -37,13 +37,13 @@ FILTERS: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
     "industry": ({"industry": "Farming"}, (1, 3)),
     "plan and industry": ({"plan": "pro", "industry": "Farming"}, ()),
     "q": ({"q": "NAME 1"}, (1,)),
-    "created_after": ({"created_after": after(90)}, (2, 3)),
-    "created_before": ({"created_before": after(90)}, (0, 1)),
-    "updated_after": ({"updated_after": after(1700)}, (1,)),
-    "updated_before": ({"updated_before": after(1700), "plan": "pro"}, (0, 2)),
+    "created_after": ({"created_after": format_seconds_after(90)}, (2, 3)),
+    "created_before": ({"created_before": format_seconds_after(90)}, (0, 1)),
+    "updated_after": ({"updated_after": format_seconds_after(1700)}, (1,)),
+    "updated_before": ({"updated_before": format_seconds_after(1700), "plan": "pro"}, (0, 2)),
 }
 
-filters = pytest.mark.parametrize(("asked", "meant"), FILTERS.values(), ids=FILTERS)
+filters = pytest.mark.parametrize(("query", "meant"), FILTERS.values(), ids=FILTERS)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def _populate(app: Flask, clock: Clock) -> None:
         clock.now += 60
     clock.now = BEGIN + 1800
     for name in PARTNERS:
-        (found,) = Caller(app, name)("GET", "/tenants?external_id=e1").get_json()["items"]
-        Caller(app, name)("POST", f"/tenants/{found['tenant']}/suspend")
+        (stored,) = Caller(app, name)("GET", "/tenants?external_id=e1").get_json()["items"]
+        Caller(app, name)("POST", f"/tenants/{stored['tenant']}/suspend")
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def admin(app: Flask) -> Caller:
     return Caller(app, "us", roles=["provisioning-admin"])
 
 
-def pages(caller: Caller, asked: dict[str, str], limit: int) -> Iterator[list[dict[str, Any]]]:
+def pages(caller: Caller, filters: dict[str, str], limit: int) -> Iterator[list[dict[str, Any]]]:
     """Page after page."""
-    query = {**asked, "limit": str(limit)}
+    query = {**filters, "limit": str(limit)}
     while True:
         response = caller("GET", f"/tenants?{urlencode(query)}")
         assert response.status_code == 200, response.text
@@ -90,23 +90,23 @@ def pages(caller: Caller, asked: dict[str, str], limit: int) -> Iterator[list[di
         query["cursor"] = page["next"]
 
 
-def list_tenants(caller: Caller, asked: dict[str, str], limit: int = 1000) -> list[dict[str, Any]]:
-    return [tenant for page in pages(caller, asked, limit) for tenant in page]
+def list_tenants(caller: Caller, query: dict[str, str], limit: int = 1000) -> list[dict[str, Any]]:
+    return [tenant for page in pages(caller, query, limit) for tenant in page]
 
 
 @filters
-def test_a_filter_means_every_partner_s_tenants(admin: Caller, asked: dict[str, str], meant: tuple[int, ...]) -> None:
-    found = sorted((tenant["partner"], tenant["external_id"]) for tenant in list_tenants(admin, asked))
-    assert found == sorted((name, f"e{number}") for name in PARTNERS for number in meant)
+def test_a_filter_means_every_partner_s_tenants(admin: Caller, query: dict[str, str], meant: tuple[int, ...]) -> None:
+    tenants = sorted((tenant["partner"], tenant["external_id"]) for tenant in list_tenants(admin, query))
+    assert tenants == sorted((name, f"e{number}") for name in PARTNERS for number in meant)
 
 
 @filters
 @pytest.mark.parametrize("name", PARTNERS)
-def test_a_partner_that_is_named_has_the_list_that_it_sees(
-    admin: Caller, name: str, asked: dict[str, str], meant: tuple[int, ...]
+def test_partner_parameter_lists_the_same_tenants_as_the_partner(
+    admin: Caller, name: str, query: dict[str, str], meant: tuple[int, ...]
 ) -> None:
-    listing = list_tenants(admin, {"partner": name, **asked})
-    assert listing == list_tenants(Caller(admin.app, name), asked)
+    listing = list_tenants(admin, {"partner": name, **query})
+    assert listing == list_tenants(Caller(admin.app, name), query)
     assert [tenant["external_id"] for tenant in listing] == [f"e{number}" for number in meant]
 
 
@@ -114,10 +114,10 @@ def test_a_partner_that_is_named_has_the_list_that_it_sees(
 @pytest.mark.parametrize("sort", SORT_ORDERS)
 @pytest.mark.parametrize("limit", [1, 4])
 def test_pages_meet_every_tenant_once_and_in_order(
-    admin: Caller, sort: str, limit: int, asked: dict[str, str], meant: tuple[int, ...]
+    admin: Caller, sort: str, limit: int, query: dict[str, str], meant: tuple[int, ...]
 ) -> None:
-    listing = list_tenants(admin, {"sort": sort, **asked}, limit)
-    assert listing == list_tenants(admin, {"sort": sort, **asked})
+    listing = list_tenants(admin, {"sort": sort, **query}, limit)
+    assert listing == list_tenants(admin, {"sort": sort, **query})
     keys = [tenant[sort.lstrip("-")] for tenant in listing]
     assert keys == sorted(keys, reverse=sort.startswith("-"))
     assert len({tenant["tenant"] for tenant in listing}) == len(listing) == len(PARTNERS) * len(meant)

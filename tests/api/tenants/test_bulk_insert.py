@@ -42,18 +42,18 @@ def create(app: Flask, *bodies: dict[str, Any], most: int | None = None) -> list
     if most is not None:
         allowed = Allowance(mount.license, (), places=RemainingPlaces(most, Quota(INSTALLATION).make_problem(most)))
     work = partial(create_many, actor=ACTOR, partner="acme", values=values, allowance=allowed)
-    found: list[CreateOutcome] = mount.storage.transaction(work)
-    return found
+    outcomes: list[CreateOutcome] = mount.storage.transaction(work)
+    return outcomes
 
 
 def make_tenant(n: int, **more: Any) -> dict[str, Any]:
     return {"client_name": f"Client {n}", "email": f"Admin{n}@example.com", **more}
 
 
-def describe_error(made: CreateOutcome) -> Any:
-    if isinstance(made, Tenant):
-        return made.client_name
-    return made.code, made.members
+def describe_error(outcome: CreateOutcome) -> Any:
+    if isinstance(outcome, Tenant):
+        return outcome.client_name
+    return outcome.code, outcome.members
 
 
 def test_each_tenant_equals_a_single_creation(app: Flask) -> None:
@@ -62,14 +62,14 @@ def test_each_tenant_equals_a_single_creation(app: Flask) -> None:
         make_tenant(2),
         make_tenant(3, phone_number=None, metadata={}),
     ]
-    made = create(app, *bodies)
+    outcomes = create(app, *bodies)
     partner = Caller(app, partner="acme")
-    shown = [partner("GET", f"/tenants/{one.id}").get_json() for one in made if isinstance(one, Tenant)]
+    shown = [partner("GET", f"/tenants/{tenant.id}").get_json() for tenant in outcomes if isinstance(tenant, Tenant)]
     single = Caller(app)
-    for body, one in zip(bodies, shown, strict=True):
+    for body, document in zip(bodies, shown, strict=True):
         like = single("POST", "/tenants", json=body).get_json()
-        own = {name: one[name] for name in ("tenant", "partner", "created_at", "updated_at")}
-        assert one == {**like, **own}
+        own = {name: document[name] for name in ("tenant", "partner", "created_at", "updated_at")}
+        assert document == {**like, **own}
     events = read_feed(partner)
     assert [event["data"] for event in events] == shown
     assert {(event["type"], event["request_id"], event["actor"]["sub"]) for event in events} == {
@@ -85,7 +85,7 @@ AWKWARD = (
 
 
 @pytest.mark.parametrize("more", AWKWARD, ids=["name", "metadata", "email"])
-def test_its_event_is_the_same_member_by_member(app: Flask, more: dict[str, Any]) -> None:
+def test_event_equals_the_document_member_by_member(app: Flask, more: dict[str, Any]) -> None:
     create(app, make_tenant(1, **more))
     Caller(app, partner="single")("POST", "/tenants", json=make_tenant(1, **more))
     many, alone = (list(read_feed(Caller(app, partner=name))[0]["data"].items()) for name in ("acme", "single"))
@@ -109,15 +109,15 @@ def test_the_hosts_own_fields_are_in_the_tenant_and_the_event(database_url: str)
 
 
 def test_events_wait_in_the_order_of_the_rows(app: Flask) -> None:
-    made = create(app, *(make_tenant(n) for n in range(300)))
-    found = [event["tenant"] for event in read_feed(Caller(app, partner="acme"))]
-    assert found == [getattr(one, "id", None) for one in made] == sorted(found)
+    outcomes = create(app, *(make_tenant(n) for n in range(300)))
+    tenants = [event["tenant"] for event in read_feed(Caller(app, partner="acme"))]
+    assert tenants == [getattr(tenant, "id", None) for tenant in outcomes] == sorted(tenants)
 
 
 def test_second_of_two_conflicting_tenants_is_refused(app: Flask) -> None:
     (first,) = create(app, make_tenant(0, external_id="x"))
     assert isinstance(first, Tenant)
-    made = create(
+    outcomes = create(
         app,
         make_tenant(1, external_id="a"),
         make_tenant(2, external_id="a"),
@@ -126,9 +126,9 @@ def test_second_of_two_conflicting_tenants_is_refused(app: Flask) -> None:
         make_tenant(3, external_id="x"),
         make_tenant(4),
     )
-    new = made[0]
+    new = outcomes[0]
     assert isinstance(new, Tenant)
-    assert [describe_error(one) for one in made] == [
+    assert [describe_error(outcome) for outcome in outcomes] == [
         "Client 1",
         ("tenant-exists", {"field": "external_id", "conflicting_tenant": new.id}),
         ("tenant-exists", {"field": "email", "conflicting_tenant": new.id}),
@@ -141,22 +141,22 @@ def test_second_of_two_conflicting_tenants_is_refused(app: Flask) -> None:
 
 def test_conflict_with_a_failed_row_has_no_effect(app: Flask) -> None:
     create(app, make_tenant(0, external_id="x"))
-    made = create(
+    outcomes = create(
         app, make_tenant(1, external_id="x"), make_tenant(1, external_id="y"), make_tenant(1, external_id="z")
     )
-    assert [isinstance(one, Tenant) for one in made] == [False, True, False]
-    assert isinstance(made[2], TenantExists)
-    assert made[2].members == {"field": "email", "conflicting_tenant": getattr(made[1], "id", None)}
+    assert [isinstance(outcome, Tenant) for outcome in outcomes] == [False, True, False]
+    assert isinstance(outcomes[2], TenantExists)
+    assert outcomes[2].members == {"field": "email", "conflicting_tenant": getattr(outcomes[1], "id", None)}
 
 
 def test_a_limit_is_exact_and_goes_to_the_first(app: Flask) -> None:
     create(app, make_tenant(0))
-    made = create(app, *(make_tenant(n) for n in (0, 1, 2, 0, 3, 4)), most=2)
-    assert [describe_error(one) if isinstance(one, Tenant) else one.code for one in made] == [
+    outcomes = create(app, *(make_tenant(n) for n in (0, 1, 2, 0, 3, 4)), most=2)
+    assert [describe_error(outcome) if isinstance(outcome, Tenant) else outcome.code for outcome in outcomes] == [
         "tenant-exists", "Client 1", "Client 2", "quota-exceeded", "quota-exceeded", "quota-exceeded",
     ]  # fmt: skip
-    assert isinstance(made[-1], QuotaExceeded)
-    assert made[-1].members == {"limit": 2}
+    assert isinstance(outcomes[-1], QuotaExceeded)
+    assert outcomes[-1].members == {"limit": 2}
 
 
 def test_empty_batch_does_nothing(app: Flask) -> None:

@@ -59,7 +59,7 @@ UNCHANGING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("patch", "changed"), PATCHES.values(), ids=PATCHES)
-def test_a_patch_changes_what_it_names_and_is_remembered(
+def test_patch_changes_named_fields_and_publishes_an_event(
     partner: Caller, patch: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     tenant = partner.create(**FULL)
@@ -207,20 +207,20 @@ def test_an_administrator_is_the_actor_in_another_partners_event(app: Flask, par
     tenant = partner.create()
     administrator = Caller(app, roles=["provisioning-admin"], sub="root")
     administrator("PATCH", tenant_path(tenant), json={"industry": "Energy"})
-    found = rows(partner, tenant)[-1]
-    assert (found["partner_id"], found["actor_partner"], found["actor_subject"]) == (
+    event = rows(partner, tenant)[-1]
+    assert (event["partner_id"], event["actor_partner"], event["actor_subject"]) == (
         partner.partner, administrator.partner, "root",
     )  # fmt: skip
 
 
 def test_refused_write_leaves_no_event(partner: Caller) -> None:
-    made, holder = partner.create(), partner.create()
-    partner("PATCH", tenant_path(made), json={"email": holder["email"]})
-    partner("PATCH", tenant_path(made), json={"email": "nobody"})
-    partner("PATCH", tenant_path(made), json={"industry": "x"}, headers={"If-Match": '"9"'})
-    partner("POST", "/tenants", json={"client_name": "Other", "email": made["email"]})
-    partner("DELETE", tenant_path(made), headers={"If-Match": '"9"'})
-    assert [kind for kind, _, _ in fetch_tenant_events(partner, made)] == ["tenant.created"]
+    tenant, holder = partner.create(), partner.create()
+    partner("PATCH", tenant_path(tenant), json={"email": holder["email"]})
+    partner("PATCH", tenant_path(tenant), json={"email": "nobody"})
+    partner("PATCH", tenant_path(tenant), json={"industry": "x"}, headers={"If-Match": '"9"'})
+    partner("POST", "/tenants", json={"client_name": "Other", "email": tenant["email"]})
+    partner("DELETE", tenant_path(tenant), headers={"If-Match": '"9"'})
+    assert [kind for kind, _, _ in fetch_tenant_events(partner, tenant)] == ["tenant.created"]
     assert len(rows(partner)) == 2
 
 
@@ -232,11 +232,11 @@ def rows(partner: Caller, tenant: dict[str, Any] | None = None) -> list[dict[str
     """The events of a tenant, or of all of the partner's, in their order."""
     storage = partner.app.extensions["tenant_provisioning"]["provisioning"].storage
     table = storage.table("events")
-    found = select(table).where(table.c.partner_id == partner.partner).order_by(table.c.id)
+    query = select(table).where(table.c.partner_id == partner.partner).order_by(table.c.id)
     if tenant is not None:
-        found = found.where(table.c.tenant_id == tenant["tenant"])
+        query = query.where(table.c.tenant_id == tenant["tenant"])
     with storage.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(found).mappings()]
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -248,15 +248,15 @@ def fetch_tenant_events(partner: Caller, tenant: dict[str, Any]) -> list[tuple[s
 
 
 def differences(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """What an event says of these changes; of metadata, only the keys that differ."""
-    found = {name: {"previous": before[name], "new": value} for name, value in changed.items()}
-    if "metadata" in found:
-        old, new = found["metadata"]["previous"], found["metadata"]["new"]
-        found["metadata"] = {
+    """The `changes` of an event for these changes; for metadata, only the keys that differ."""
+    changes = {name: {"previous": before[name], "new": value} for name, value in changed.items()}
+    if "metadata" in changes:
+        old, new = changes["metadata"]["previous"], changes["metadata"]["new"]
+        changes["metadata"] = {
             "previous": {key: text for key, text in old.items() if new.get(key) != text},
             "new": {key: text for key, text in new.items() if old.get(key) != text},
         }
-    return found
+    return changes
 
 
 def test_errors_of_marshmallow_fields_have_our_format() -> None:

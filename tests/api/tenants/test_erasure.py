@@ -1,4 +1,4 @@
-"""After a purge: nothing that the database holds says any longer who the tenant was, and what stays is in its place."""
+"""Erasure after a purge: no stored value identifies the tenant, and the remaining rows are intact."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class Own(Schema):
 
 def dump_database(app: Any) -> dict[str, str]:
     """All that the database holds, as text by table and column: of every table that there is, ours or not."""
-    engine, found = get_storage(app).engine, MetaData()
-    found.reflect(engine)
+    engine, metadata = get_storage(app).engine, MetaData()
+    metadata.reflect(engine)
     texts: dict[str, str] = {}
     with engine.connect() as connection:
-        for table in found.tables.values():
+        for table in metadata.tables.values():
             for row in connection.execute(select(table)).mappings():
                 for name, value in row.items():
                     place = f"{table.name}.{name}"
@@ -83,7 +83,7 @@ def as_text(value: Any) -> str:
 
 
 def places(app: Any, values: tuple[str, ...] = VALUES) -> dict[str, set[str]]:
-    """Where each value stands."""
+    """Return the places of each value."""
     texts = dump_database(app)
     return {value: {place for place, text in texts.items() if value in text} for value in values}
 
@@ -91,9 +91,9 @@ def places(app: Any, values: tuple[str, ...] = VALUES) -> dict[str, set[str]]:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A partner's server that answers with what it was sent."""
-    with receiver_of() as made:
-        made.status, made.echoes = 200, True
-        yield made
+    with receiver_of() as new_receiver:
+        new_receiver.status, new_receiver.echoes = 200, True
+        yield new_receiver
 
 
 class Life:
@@ -182,14 +182,14 @@ class Life:
 
 @pytest.fixture
 def make_life(database_url: str) -> Iterator[Any]:
-    made: list[Life] = []
+    lives: list[Life] = []
 
     def make(**config: Any) -> Life:
-        made.append(Life(database_url, **config))
-        return made[-1]
+        lives.append(Life(database_url, **config))
+        return lives[-1]
 
     yield make
-    for life in made:
+    for life in lives:
         life.house.close()
 
 
@@ -197,8 +197,8 @@ def test_no_row_identifies_a_purged_tenant(make_life: Any, receiver: Receiver) -
     life = make_life(PROVISIONING_IDEMPOTENCY_HOURS=24 * 30)
     tenant = life.live(receiver)
     before = places(life.app)
-    assert [value for value, found in before.items() if not found] == ["planted-secret", "planted-step-error"]
-    assert {place for found in before.values() for place in found} >= KEEPING
+    assert [value for value, places_of in before.items() if not places_of] == ["planted-secret", "planted-step-error"]
+    assert {place for places_of in before.values() for place in places_of} >= KEEPING
     life.purge(tenant)
     feed = [(event["id"], event["type"]) for event in read_feed(life.partner)]
 
@@ -206,7 +206,7 @@ def test_no_row_identifies_a_purged_tenant(make_life: Any, receiver: Receiver) -
     assert places(life.app)["planted-email@example.com"]
     life.house.work(HOUR)
 
-    assert {value: found for value, found in places(life.app).items() if found} == {}
+    assert {value: places_of for value, places_of in places(life.app).items() if places_of} == {}
     assert [(event["id"], event["type"]) for event in read_feed(life.partner)] == feed
 
 
@@ -224,7 +224,7 @@ def test_rows_of_the_former_partner_are_erased_too(make_life: Any, receiver: Rec
     assert [event["data"] for event in theirs if "erased" not in event["data"]] == []
     assert theirs[-1]["type"] == "tenant.moved"
 
-    assert {value: found for value, found in places(life.app).items() if found} == {}
+    assert {value: places_of for value, places_of in places(life.app).items() if places_of} == {}
 
 
 def test_events_of_a_purged_tenant_are_anonymous(make_app: Any) -> None:
@@ -240,14 +240,14 @@ def test_events_of_a_purged_tenant_are_anonymous(make_app: Any) -> None:
     assert run_command(app, "purge").out.endswith("and the traces of 1 purged tenant.\n")
 
     kept = ("tenant", "partner", "status", "version", "created_at", "updated_at", "deleted_at", "purge_at")
-    found = read_feed(partner)
-    assert [event["type"] for event in found] == [
+    events = read_feed(partner)
+    assert [event["type"] for event in events] == [
         "tenant.created", "tenant.updated", "tenant.suspended", "tenant.purged",
     ]  # fmt: skip
-    for event, old in zip(found, before, strict=False):
+    for event, old in zip(events, before, strict=False):
         assert event["data"] == {**{name: old["data"][name] for name in kept}, "erased": True}
         assert {**event, "data": None, "changes": None} == {**old, "data": None, "changes": None}
-    assert [event["changes"] for event in found] == [
+    assert [event["changes"] for event in events] == [
         {}, {}, {"status": {"previous": "active", "new": "suspended"}}, {},
     ]  # fmt: skip
 
@@ -273,15 +273,15 @@ def test_a_row_repeated_after_the_erasure_takes_no_effect(make_app: Any) -> None
     app = make_app(PROVISIONING_ERASURE_DAYS=0)
     bulk = Bulk(app, Caller(app))
     row = {"client_name": "A", "email": "a@example.com", "external_id": "E-1", "idempotency_key": "k"}
-    (made,) = bulk.do("create", [row])
-    Caller(app, roles=["provisioning-admin"])("DELETE", f"/tenants/{made.tenant}?purge=true")
+    (result,) = bulk.do("create", [row])
+    Caller(app, roles=["provisioning-admin"])("DELETE", f"/tenants/{result.tenant}?purge=true")
     run_command(app, "purge")
 
     (again,) = bulk.do("create", [row])
-    assert (again.state, again.status, again.tenant, again.external_id) == ("unchanged", 201, made.tenant, None)
+    assert (again.state, again.status, again.tenant, again.external_id) == ("unchanged", 201, result.tenant, None)
 
 
-def test_other_tenants_keep_what_they_have(make_life: Any, receiver: Receiver) -> None:
+def test_erasure_leaves_other_tenants_untouched(make_life: Any, receiver: Receiver) -> None:
     life = make_life(PROVISIONING_ERASURE_DAYS=0)
     life.fails = False
     stays = life.partner.create(client_name="Stays", email="stays@example.com", external_id="stays")
@@ -311,10 +311,10 @@ def test_rows_that_took_effect_are_dropped_with_it(make_app: Any) -> None:
     bulk.do("create", [good, bad], dry_run=True)
     bulk.do("create", [good, bad])
     bulk.do("create", [{**good, "email": "better@example.com"}])
-    found = [as_text(chunk["payload"]) for chunk in fetch_rows(app, "bulk_chunks")]
+    payloads = [as_text(chunk["payload"]) for chunk in fetch_rows(app, "bulk_chunks")]
 
-    assert ["Good" in text for text in found] == [True, False, False]
-    assert ["Bad" in text for text in found] == [True, True, False]
+    assert ["Good" in text for text in payloads] == [True, False, False]
+    assert ["Bad" in text for text in payloads] == [True, True, False]
 
 
 def test_an_answer_that_comes_after_the_erasure_is_erased_an_hour_later(make_app: Any) -> None:
@@ -354,13 +354,13 @@ def test_an_erasure_that_is_interrupted_is_done_by_the_next(make_app: Any, monke
     storage, transactions = get_storage(app), itertools.count()
     whole = storage.transaction
 
-    def dying(work: Any) -> Any:
+    def die_at_work(work: Any) -> Any:
         if next(transactions) == 2:
             raise KeyboardInterrupt
         return whole(work)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "transaction", dying)
+        patch.setattr(storage, "transaction", die_at_work)
         with pytest.raises(KeyboardInterrupt):
             erase_due(storage, get_mount(app).config)
     assert places(app, ("planted",))["planted"]
@@ -382,7 +382,7 @@ def test_dry_run_of_a_purge_counts_the_traces(make_app: Any) -> None:
 
 
 def test_a_worker_erases_a_few_tenants_at_a_time(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left after some seconds waits for the worker's next turn, and no longer."""
+    """Rows left after some seconds wait for the worker's next turn, and no longer."""
     app = make_app(PROVISIONING_ERASURE_DAYS=0)
     partner, admin = Caller(app), Caller(app, roles=["provisioning-admin"])
     for number in range(3):

@@ -33,7 +33,7 @@ def lines(data: bytes) -> list[Any]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def test_an_archive_holds_the_tenant_and_what_the_host_exports(host: StepHost, tmp_path: Path) -> None:
+def test_archive_contains_the_tenant_and_host_exports(host: StepHost, tmp_path: Path) -> None:
     @host.provisioning.export("notes")
     def notes(tenant: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for number in range(3):
@@ -48,10 +48,10 @@ def test_an_archive_holds_the_tenant_and_what_the_host_exports(host: StepHost, t
 
     name = f"{tenant['tenant']}.ndjson"
     data = (tmp_path / "archives" / name).read_bytes()
-    head, about, *found, end = lines(data)
+    head, about, *records, end = lines(data)
     assert head == {"kind": "archive", "version": 1, "tenant": tenant["tenant"], "exports": ["notes", "invoices"]}
     assert (about["kind"], about["data"]["email"]) == ("tenant", tenant["email"])
-    assert found == [{"kind": "notes", "data": {"number": n, "text": "nöte of Example Corp"}} for n in range(3)]
+    assert records == [{"kind": "notes", "data": {"number": n, "text": "nöte of Example Corp"}} for n in range(3)]
     before = data[: data.rindex(b'{"kind":"end"')]
     assert end == {"kind": "end", "lines": 5, "sha256": hashlib.sha256(before).hexdigest()}
     checksum = (tmp_path / "archives" / f"{name}.sha256").read_text()
@@ -102,9 +102,9 @@ def test_a_failed_export_stops_the_purge_and_says_so(
     for _ in range(5):
         host.work(600)
 
-    found = read_provisioning(partner, tenant)
-    export, drop = found["steps"]
-    assert found["state"] == "failed"
+    progress = read_provisioning(partner, tenant)
+    export, drop = progress["steps"]
+    assert progress["state"] == "failed"
     assert (export["name"], export["state"], export["error"]["message"]) == ("export", "failed", message)
     assert (drop["state"], host.done) == ("waiting", [])
     assert len(fetch_rows(host.app, "tenants")) == 1
@@ -147,7 +147,7 @@ def test_exports_without_an_archive_stop_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a b", "", "tenant", "end", "archive", "notes"])
-def test_a_kind_that_cannot_be_is_refused(kind: str) -> None:
+def test_invalid_kind_is_refused(kind: str) -> None:
     provisioning = TenantProvisioning()
     provisioning.export("notes")(list)
     with pytest.raises(ConfigurationError, match="An export needs a kind of its own"):

@@ -174,7 +174,7 @@ def post(caller: Caller, /, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize(("field", "value"), KEPT.values(), ids=KEPT)
-def test_a_value_is_kept_to_the_letter(partner: Caller, field: str, value: Any) -> None:
+def test_value_is_stored_exactly(partner: Caller, field: str, value: Any) -> None:
     response = post(partner, **{field: value})
     assert response.status_code == 201, response.text
     document = response.get_json()
@@ -204,7 +204,7 @@ def test_a_wrong_value_changes_nothing(
 
 @pytest.mark.one_database("a body is read before any database is asked")
 @pytest.mark.parametrize(("metadata", "error"), REFUSED_METADATA.values(), ids=REFUSED_METADATA)
-def test_a_wrong_pair_of_metadata_is_pointed_at(
+def test_invalid_metadata_member_is_pointed_to(
     partner: Caller, metadata: dict[str, Any], error: tuple[str, str, str]
 ) -> None:
     assert_invalid_fields(post(partner, metadata=metadata), error)
@@ -220,13 +220,13 @@ def test_required_fields_are_required(partner: Caller) -> None:
     assert_invalid_fields(partner("POST", "/tenants", json={}), ("#/client_name", *REQUIRED), ("#/email", *REQUIRED))
 
 
-def test_put_requires_them_too(partner: Caller) -> None:
+def test_put_requires_the_required_fields(partner: Caller) -> None:
     tenant = partner.create()
     response = partner("PUT", f"/tenants/{tenant['tenant']}", json={"industry": "Technology"})
     assert_invalid_fields(response, ("#/client_name", *REQUIRED), ("#/email", *REQUIRED))
 
 
-def test_everything_wrong_is_said_at_once_in_the_order_of_the_pointers(partner: Caller) -> None:
+def test_all_errors_are_listed_in_pointer_order(partner: Caller) -> None:
     body = {
         "email": "nobody",
         "phone_number": "x" * 3,
@@ -288,7 +288,7 @@ SAME_ADDRESS = {
 
 
 @pytest.mark.parametrize(("first", "second"), SAME_ADDRESS.values(), ids=SAME_ADDRESS)
-def test_one_address_in_two_spellings_answers_409(partner: Caller, first: str, second: str) -> None:
+def test_email_in_another_case_returns_409(partner: Caller, first: str, second: str) -> None:
     document = post(partner, email=first).get_json()
     response = post(partner, email=second)
     assert_problem(
@@ -312,11 +312,11 @@ def test_an_address_is_found_in_any_spelling(partner: Caller, first: str, second
     ("first", "second"),
     [("admin@example.com", "admin+tag@example.com"), ("ab@example.com", "a.b@example.com"), ("a@b.com", "a@b.org")],
 )
-def test_other_addresses_are_others(partner: Caller, first: str, second: str) -> None:
+def test_different_addresses_are_distinct(partner: Caller, first: str, second: str) -> None:
     assert [post(partner, email=address).status_code for address in (first, second)] == [201, 201]
 
 
-def test_an_address_may_change_its_spelling(partner: Caller) -> None:
+def test_email_can_change_its_case(partner: Caller) -> None:
     document = post(partner).get_json()
     response = partner("PATCH", f"/tenants/{document['tenant']}", json={"email": "Admin@Example.COM"})
     assert (response.status_code, response.get_json()["email"]) == (200, "Admin@Example.COM")
@@ -331,24 +331,24 @@ def test_an_external_id_is_unique(partner: Caller) -> None:
 
 def test_external_ids_are_compared_to_the_letter(partner: Caller) -> None:
     ids = ["crm-1", "CRM-1", " crm-1", "crm-1 ", "é", "e\u0301"]
-    answers = [post(partner, email=f"{n}@example.com", external_id=text) for n, text in enumerate(ids)]
-    assert [answer.status_code for answer in answers] == [201] * 6
+    responses = [post(partner, email=f"{n}@example.com", external_id=text) for n, text in enumerate(ids)]
+    assert [response.status_code for response in responses] == [201] * 6
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 @pytest.mark.parametrize("field", ["email", "external_id"])
-def test_a_change_to_what_another_holds_answers_409(partner: Caller, method: str, field: str) -> None:
-    holder, made = partner.create(external_id="crm-1"), partner.create()
-    path = f"/tenants/{made['tenant']}"
+def test_change_to_a_taken_unique_value_returns_409(partner: Caller, method: str, field: str) -> None:
+    holder, tenant = partner.create(external_id="crm-1"), partner.create()
+    path = f"/tenants/{tenant['tenant']}"
     response = partner(method, path, json={"client_name": NAME, "email": ADDRESS, field: holder[field]})
     detail = f"Another tenant has this {field.replace('_', ' ')}."
     assert_problem(response, 409, "tenant-exists", detail, field=field, conflicting_tenant=holder["tenant"])
-    assert partner("GET", path).get_json() == made
+    assert partner("GET", path).get_json() == tenant
 
 
 def test_another_partner_may_have_the_same_address_and_id(app: Flask) -> None:
-    answers = [post(Caller(app), external_id="crm-1") for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 201]
+    responses = [post(Caller(app), external_id="crm-1") for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 201]
 
 
 def test_the_longest_of_everything_fits_every_index(app: Flask) -> None:
@@ -402,8 +402,8 @@ def test_strict_phone_numbers_are_valid_e164(make_app: Callable[..., Flask]) -> 
 @settings(max_examples=500, deadline=None)
 def test_plain_addresses_are_read_as_email_validator_reads_them(address: str) -> None:
     try:
-        found = validate_email(address, check_deliverability=False)
-        expected = f"{found.local_part.casefold()}@{found.ascii_domain}".lower()
+        parsed = validate_email(address, check_deliverability=False)
+        expected = f"{parsed.local_part.casefold()}@{parsed.ascii_domain}".lower()
     except EmailNotValidError:
         with pytest.raises(ValidationError):
             make_email_key(address)

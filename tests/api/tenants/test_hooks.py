@@ -27,7 +27,7 @@ class Base(DeclarativeBase):
 
 
 class Workspace(Base):
-    """What this host opens for each tenant."""
+    """A workspace that this host opens for each tenant."""
 
     __tablename__ = "workspaces"
     __table_args__ = (
@@ -74,8 +74,8 @@ class Host:
     def workspaces(self) -> list[tuple[str, str]]:
         """The tenant and slug of each workspace."""
         with get_storage(self.app).engine.connect() as connection:
-            found = connection.execute(select(Workspace.tenant_id, Workspace.slug).order_by(Workspace.slug))
-            return [tuple(row) for row in found]  # type: ignore[misc]
+            rows = connection.execute(select(Workspace.tenant_id, Workspace.slug).order_by(Workspace.slug))
+            return [tuple(row) for row in rows]  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def make_hook(host: Host) -> Callable[..., None]:
 
 
 def counts(host: Host) -> tuple[dict[str, int], int]:
-    """How many rows there are in our tables and in the host's."""
-    return {name: len(found) for name, found in fetch_all_rows(host.app).items()}, len(host.workspaces())
+    """Return the numbers of rows in our tables and in the host's."""
+    return {name: len(rows) for name, rows in fetch_all_rows(host.app).items()}, len(host.workspaces())
 
 
 def test_rows_of_a_hook_commit_with_the_tenant(host: Host) -> None:
@@ -125,8 +125,8 @@ def test_hook_gets_both_documents_and_the_actor(host: Host) -> None:
         host.told.append((operation, before, tenant, principal.subject, principal.partner))
 
     partner = host.open()
-    made = partner.create()
-    seen: list[tuple[str, Any, Any]] = [("tenant.create", None, made)]
+    created = partner.create()
+    seen: list[tuple[str, Any, Any]] = [("tenant.create", None, created)]
     for method, path, body, operation in (
         ("PATCH", "", {"industry": "Mining"}, "tenant.update"),
         ("PUT", "", EXAMPLE, "tenant.update"),
@@ -135,13 +135,15 @@ def test_hook_gets_both_documents_and_the_actor(host: Host) -> None:
         ("DELETE", "", None, "tenant.delete"),
         ("POST", "/restore", None, "tenant.restore"),
     ):
-        answer = (
-            partner(method, tenant_path(made) + path, json=body) if body else partner(method, tenant_path(made) + path)
+        response = (
+            partner(method, tenant_path(created) + path, json=body)
+            if body
+            else partner(method, tenant_path(created) + path)
         )
-        assert answer.status_code == 200, answer.text
-        seen.append((operation, seen[-1][2], answer.get_json()))
+        assert response.status_code == 200, response.text
+        seen.append((operation, seen[-1][2], response.get_json()))
     admin = partner.with_roles("provisioning-admin")
-    assert admin("DELETE", f"{tenant_path(made)}?purge=true").status_code == 204
+    assert admin("DELETE", f"{tenant_path(created)}?purge=true").status_code == 204
 
     last = seen[-1][2]
     assert host.told == [(*each, "someone", partner.partner) for each in [*seen, ("tenant.purge", last, last)]]
@@ -160,7 +162,7 @@ def test_unchanged_write_calls_no_hook(host: Host) -> None:
     assert host.told == [("tenant.create",)]
 
 
-def test_upserts_ask_the_hooks_of_what_they_do(host: Host) -> None:
+def test_upsert_calls_the_create_or_update_hook(host: Host) -> None:
     @host.provisioning.hook("tenant.create", "tenant.update")
     def watch(operation: str) -> None:
         host.told.append((operation,))
@@ -186,14 +188,14 @@ def test_command_line_calls_the_same_hooks(host: Host) -> None:
 
 
 def test_hooks_run_in_the_order_that_they_declare_whatever_the_order_of_imports(host: Host) -> None:
-    def told(name: str) -> Callable[[], None]:
+    def make_recorder(name: str) -> Callable[[], None]:
         return lambda: host.told.append((name,))
 
     add = host.provisioning.hook
-    add("tenant.create", name="charlie", after=["zulu"])(told("charlie"))
-    add("tenant.create", name="zulu")(told("zulu"))
-    add("tenant.create", name="bravo", after=["charlie"])(told("bravo"))
-    add("tenant.create", name="alpha")(told("alpha"))
+    add("tenant.create", name="charlie", after=["zulu"])(make_recorder("charlie"))
+    add("tenant.create", name="zulu")(make_recorder("zulu"))
+    add("tenant.create", name="bravo", after=["charlie"])(make_recorder("bravo"))
+    add("tenant.create", name="alpha")(make_recorder("alpha"))
     host.open().create()
 
     assert host.told == [("alpha",), ("zulu",), ("charlie",), ("bravo",)]
@@ -221,7 +223,7 @@ def test_a_hook_that_raises_leaves_nothing(host: Host, raised: Exception, status
     assert counts(host) == (dict.fromkeys(TABLES, 0), 0)
 
 
-def test_a_hook_that_raises_leaves_the_tenant_as_it_was(host: Host) -> None:
+def test_hook_that_raises_rolls_back_the_change(host: Host) -> None:
     @host.provisioning.hook("tenant.update", "tenant.delete")
     def refuse() -> None:
         raise Conflict("Not now.")
@@ -269,7 +271,7 @@ def test_dry_run_calls_the_hooks_and_leaves_nothing(host: Host) -> None:
     assert counts(host) == before
 
 
-def test_an_exception_of_the_hosts_is_answered_as_it_says(host: Host) -> None:
+def test_mapped_host_exception_returns_its_problem(host: Host) -> None:
     host.provisioning.map_error(BillingError, status=402, code="billing-refused", title="Billing refused")
     host.provisioning.map_error(LateError, status=409, code="too-late", detail="Come back.", field="plan")
 
@@ -294,7 +296,7 @@ def test_an_exception_of_the_hosts_is_answered_as_it_says(host: Host) -> None:
 @pytest.mark.parametrize(
     ("constraint", "name"), [("one_workspace_a_slug", "taken"), ("no_forbidden_slug", "forbidden")]
 )
-def test_a_constraint_of_the_hosts_is_answered_as_it_says(host: Host, constraint: str, name: str) -> None:
+def test_mapped_host_constraint_returns_its_problem(host: Host, constraint: str, name: str) -> None:
     make_hook(host)
     host.provisioning.map_error(constraint, status=409, code="slug-refused", title="No such slug", field="client_name")
     partner = host.open()
@@ -361,17 +363,17 @@ def test_hooks_of_many_writers_leave_one_workspace_a_tenant(host: Host) -> None:
     bodies = [{"client_name": f"n{number % 10}", "email": f"n{number}@example.com"} for number in range(30)]
     host.provisioning.map_error("one_workspace_a_slug", status=409, code="slug-taken")
 
-    answers = run_concurrently(
+    responses = run_concurrently(
         30, lambda number: Caller(host.app, partner.partner)("POST", "/tenants", json=bodies[number])
     )
 
-    assert sorted(answer.status_code for answer in answers) == [201] * 10 + [409] * 20
+    assert sorted(response.status_code for response in responses) == [201] * 10 + [409] * 20
     tenants = {row["id"]: row["client_name"] for row in fetch_all_rows(host.app)["tenants"]}
     assert dict(host.workspaces()) == tenants
 
 
 @pytest.mark.parametrize(
-    ("register", "said"),
+    ("register", "message"),
     [
         (lambda p: p.hook("tenant.creates")(lambda: None), "A hook names operations out of"),
         (lambda p: p.hook()(lambda: None), "at least one"),
@@ -392,21 +394,21 @@ def test_hooks_of_many_writers_leave_one_workspace_a_tenant(host: Host) -> None:
         ),
     ],
 )
-def test_invalid_registration_is_refused_with_a_message(register: Callable[[Any], Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_invalid_registration_is_refused_with_a_message(register: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         register(TenantProvisioning())
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "message"),
     [({"a": ["b"], "b": ["a"]}, "come after each other"), ({"a": ["c"]}, "after 'c', and there is none")],
 )
-def test_an_order_that_cannot_be_stops_the_start(after: dict[str, list[str]], said: str, tmp_path: Any) -> None:
+def test_invalid_hook_order_raises_at_start(after: dict[str, list[str]], message: str, tmp_path: Any) -> None:
     provisioning = TenantProvisioning()
     for name, others in after.items():
         provisioning.hook("tenant.create", name=name, after=others)(lambda: None)
     app = Flask("host")
     app.config.update(make_config())
 
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=message):
         provisioning.init_app(app, f"sqlite:///{tmp_path}/x.sqlite3")

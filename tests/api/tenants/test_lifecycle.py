@@ -80,7 +80,7 @@ LIVING = [state for state in STATES if state not in ("deleted", "purged")]
 
 @pytest.fixture
 def admin(partner: Caller) -> Caller:
-    """Somebody of the same partner who may purge."""
+    """A caller of the same partner with the permission to purge."""
     return partner.with_roles("provisioning-admin")
 
 
@@ -191,7 +191,7 @@ def test_a_suspension_shows_its_reason(partner: Caller, options: dict[str, Any],
 
 
 @pytest.mark.parametrize(("body", "error"), WRONG.values(), ids=WRONG)
-def test_a_wrong_suspension_is_named(partner: Caller, body: Any, error: tuple[str, str, str]) -> None:
+def test_invalid_suspension_names_its_field(partner: Caller, body: Any, error: tuple[str, str, str]) -> None:
     tenant = partner.create()
     options = {"data": "null", "content_type": "application/json"} if body is None else {"json": body}
     assert_invalid_fields(do(partner, "suspend", tenant, **options), error)
@@ -243,8 +243,8 @@ def test_a_tenant_can_be_deleted_and_restored_again_and_again(partner: Caller) -
     document = do(partner, "suspend", partner.create(**EXAMPLE, external_id="crm-1")).get_json()
     for _ in range(3):
         do(partner, "delete", document)
-        found = do(partner, "restore", document).get_json()
-    assert found == {**document, "version": 8, "updated_at": found["updated_at"]}
+        restored = do(partner, "restore", document).get_json()
+    assert restored == {**document, "version": 8, "updated_at": restored["updated_at"]}
 
 
 def test_a_restored_tenant_holds_its_address_again(partner: Caller) -> None:
@@ -260,7 +260,7 @@ def test_a_restored_tenant_holds_its_address_again(partner: Caller) -> None:
     ("external_id", {"external_id": "crm-1"}, {"external_id": "crm-1"}),
     ("email", {"email": "a@example.com", "external_id": "1"}, {"email": "a@example.com", "external_id": "1"}),
 ], ids=["the address, in other letters", "the external id", "both"])  # fmt: skip
-def test_restoring_is_refused_where_another_tenant_took_what_it_held(
+def test_restore_with_a_taken_unique_value_returns_409(
     partner: Caller, field: str, wanted: dict[str, Any], other: dict[str, Any]
 ) -> None:
     tenant = partner.create(**wanted)
@@ -306,7 +306,7 @@ def test_a_purge_needs_its_own_permission(partner: Caller, exists: bool) -> None
     ("suspend", "tenant:update"), ("reactivate", "tenant:update"),
     ("delete", "tenant:delete"), ("restore", "tenant:delete"), ("purge", "tenant:delete"),
 ])  # fmt: skip
-def test_a_viewer_moves_nothing(partner: Caller, operation: str, permission: str) -> None:
+def test_viewer_cannot_change_the_state(partner: Caller, operation: str, permission: str) -> None:
     tenant = partner.create()
     response = do(partner.with_roles("partner-viewer"), operation, tenant)
     detail = f"This needs the permission {permission}."
@@ -356,7 +356,7 @@ def test_another_version_is_not_moved(admin: Caller, operation: str, tag: str, d
 
 
 @pytest.mark.parametrize(("state", "operation"), STAYS)
-def test_a_stale_if_match_is_refused_even_where_nothing_would_change(admin: Caller, state: str, operation: str) -> None:
+def test_stale_if_match_returns_412_even_if_nothing_would_change(admin: Caller, state: str, operation: str) -> None:
     response = do(admin, operation, create_in_state(admin, state), headers={"If-Match": '"99"'})
     assert_problem(response, 412, "precondition-failed", STALE)
 
@@ -383,35 +383,35 @@ def clock(shared_clock: Clock) -> Clock:
 
 
 @pytest.fixture
-def timed(timed_app: Flask) -> Caller:
-    """Somebody who may purge, in an app that lives by `clock`."""
+def timed_admin(timed_app: Flask) -> Caller:
+    """A caller with the permission to purge, in an app that uses `clock`."""
     return Caller(timed_app, roles=["provisioning-admin"])
 
 
-def test_the_retention_begins_with_the_deletion(timed: Caller, clock: Clock) -> None:
-    tenant = timed.create()
+def test_the_retention_begins_with_the_deletion(timed_admin: Caller, clock: Clock) -> None:
+    tenant = timed_admin.create()
     clock.now += 5 * DAY
-    document = do(timed, "delete", tenant).get_json()
+    document = do(timed_admin, "delete", tenant).get_json()
     assert document["deleted_at"] == document["updated_at"]
     assert moment(document["deleted_at"]) - moment(tenant["created_at"]) == timedelta(days=5)
     assert moment(document["purge_at"]) - moment(document["deleted_at"]) == timedelta(days=30)
 
 
-def test_deleting_again_does_not_prolong_the_retention(timed: Caller, clock: Clock) -> None:
-    tenant = timed.create()
-    deleted = do(timed, "delete", tenant).get_json()
+def test_deleting_again_does_not_prolong_the_retention(timed_admin: Caller, clock: Clock) -> None:
+    tenant = timed_admin.create()
+    deleted = do(timed_admin, "delete", tenant).get_json()
     clock.now += 5 * DAY
-    assert do(timed, "delete", tenant).get_json() == deleted
+    assert do(timed_admin, "delete", tenant).get_json() == deleted
 
 
-def test_a_tenant_can_be_restored_until_its_retention_is_over(timed: Caller, clock: Clock) -> None:
-    tenant = timed.create()
-    do(timed, "delete", tenant)
+def test_a_tenant_can_be_restored_until_its_retention_is_over(timed_admin: Caller, clock: Clock) -> None:
+    tenant = timed_admin.create()
+    do(timed_admin, "delete", tenant)
     clock.now += 30 * DAY - 1
-    document = do(timed, "restore", tenant).get_json()
+    document = do(timed_admin, "restore", tenant).get_json()
     assert document == {**tenant, "version": 3, "updated_at": document["updated_at"]}
     clock.now += 30 * DAY
-    assert timed("GET", tenant_path(tenant)).get_json() == document
+    assert timed_admin("GET", tenant_path(tenant)).get_json() == document
 
 
 LATE: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -423,24 +423,24 @@ LATE: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("late", LATE)
-def test_tenant_past_retention_returns_404(timed: Caller, clock: Clock, late: str) -> None:
-    tenant = timed.create()
-    do(timed, "delete", tenant)
+def test_tenant_past_retention_returns_404(timed_admin: Caller, clock: Clock, late: str) -> None:
+    tenant = timed_admin.create()
+    do(timed_admin, "delete", tenant)
     clock.now += 30 * DAY
     method, suffix, options = LATE[late]
-    response = timed(method, tenant_path(tenant) + suffix, **options)
+    response = timed_admin(method, tenant_path(tenant) + suffix, **options)
     assert_problem(response, 404, "tenant-not-found", "Tenant not found.")
-    assert fetch_event_types(timed, tenant) == ["tenant.created", "tenant.deleted"]
+    assert fetch_event_types(timed_admin, tenant) == ["tenant.created", "tenant.deleted"]
 
 
 @pytest.mark.parametrize("query", ["", "?include_deleted=true", "?status=deleted"])
-def test_tenant_past_retention_is_not_listed(timed: Caller, clock: Clock, query: str) -> None:
-    caller = timed.with_roles("partner-admin")
-    made = caller.create()
-    do(caller, "delete", made)
+def test_tenant_past_retention_is_not_listed(timed_admin: Caller, clock: Clock, query: str) -> None:
+    caller = timed_admin.with_roles("partner-admin")
+    old_tenant = caller.create()
+    do(caller, "delete", old_tenant)
     clock.now += 30 * DAY - 1
     inside = caller("GET", f"/tenants{query}").get_json()["items"]
-    assert [tenant["tenant"] for tenant in inside] == ([made["tenant"]] if query else [])
+    assert [tenant["tenant"] for tenant in inside] == ([old_tenant["tenant"]] if query else [])
     clock.now += 1
     assert caller("GET", f"/tenants{query}").get_json() == {"items": [], "next": None}
 
@@ -458,7 +458,7 @@ def test_the_retention_is_configured(make_app: Callable[..., Flask], days: int) 
 
 @pytest.fixture
 def swept(make_app: Callable[..., Flask], clock: Clock) -> Caller:
-    """Somebody in an app that lives by `clock` and has no other tenants."""
+    """A caller in an app that uses `clock` and has no other tenants."""
     return Caller(make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS))
 
 
@@ -555,7 +555,7 @@ def test_a_refused_restore_or_delete_leaves_the_count(make_app: Callable[..., Fl
     assert count_tenants(caller.app) == (1, 1)
 
 
-def test_of_8_restores_at_the_limit_as_many_win_as_there_is_room(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_restores_do_not_exceed_the_limit(make_app: Callable[..., Flask]) -> None:
     caller = make_limited_caller(make_app, 8)
     gone = [caller.create() for _ in range(8)]
     for tenant in gone:
@@ -571,17 +571,17 @@ def test_of_8_restores_at_the_limit_as_many_win_as_there_is_room(make_app: Calla
     ("purge", {204: 1, 404: 9}, "tenant.purged"),
     ("suspend", {200: 10}, "tenant.suspended"),
 ])  # fmt: skip
-def test_of_10_that_do_the_same_one_does_it(
+def test_concurrent_equal_transitions_have_one_winner(
     make_app: Callable[..., Flask], operation: str, statuses: dict[int, int], event: str
 ) -> None:
     caller = make_limited_caller(make_app, 20)
-    made, _ = caller.create(), caller.create()
-    assert race(caller, [(operation, made)] * 10) == statuses
-    assert fetch_event_types(caller, made) == ["tenant.created", event]
+    tenant, _ = caller.create(), caller.create()
+    assert race(caller, [(operation, tenant)] * 10) == statuses
+    assert fetch_event_types(caller, tenant) == ["tenant.created", event]
     assert len(set(count_tenants(caller.app))) == 1
 
 
-def test_of_10_restores_of_one_tenant_one_wins(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_restores_of_one_tenant_have_one_winner(make_app: Callable[..., Flask]) -> None:
     caller = make_limited_caller(make_app, 20)
     tenant = caller.create()
     do(caller, "delete", tenant)

@@ -1,4 +1,4 @@
-"""What a tenant may have on its plan: a change to a plan that allows less than it uses is refused."""
+"""Limits of a tenant's plan: a change to a plan that allows less than the tenant uses is refused."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Host:
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[Host]:
-    made = Host(database_url)
-    yield made
-    get_storage(made.app).engine.dispose()
+    new_host = Host(database_url)
+    yield new_host
+    get_storage(new_host.app).engine.dispose()
 
 
 def assert_exceeded(response: Any, where: str, *limits: tuple[str, int, int]) -> None:
     """Assert that these stand in the way: limit, used, allowed."""
     names = ", ".join(name for name, _, _ in limits)
     detail = f"The tenant uses more than it may {where}: {names}."
-    found = [{"limit": name, "used": used, "allowed": most} for name, used, most in limits]
-    assert_problem(response, 409, "plan-limit-exceeded", detail, limits=found)
+    exceeded = [{"limit": name, "used": used, "allowed": most} for name, used, most in limits]
+    assert_problem(response, 409, "plan-limit-exceeded", detail, limits=exceeded)
 
 
 def test_all_exceeded_limits_are_reported(host: Host) -> None:
@@ -83,8 +83,8 @@ def test_a_change_of_plan_is_an_event_with_before_and_after(host: Host) -> None:
     tenant = host.partner.create(plan="pro", metadata={"seats": "3"})
     after = host.partner("PATCH", f"/tenants/{tenant['tenant']}", json={"plan": "free"}).get_json()
     assert after["plan"] == "free"
-    told = [(kind, changes) for kind, _, changes in fetch_tenant_events(host.partner, tenant)]
-    assert told == [("tenant.created", None), ("tenant.updated", {"plan": {"previous": "pro", "new": "free"}})]
+    plan_changes = [(kind, changes) for kind, _, changes in fetch_tenant_events(host.partner, tenant)]
+    assert plan_changes == [("tenant.created", None), ("tenant.updated", {"plan": {"previous": "pro", "new": "free"}})]
 
 
 def test_usage_functions_run_only_if_the_plan_changes(host: Host) -> None:
@@ -106,7 +106,9 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
         {"client_name": f"C{n}", "email": f"c{n}@example.com", "external_id": f"e{n}", "plan": "pro"} for n in range(4)
     ]
     many = {"metadata": {"seats": "12"}}
-    assert [one.status for one in bulk.do("create", [{**rows[0], **many}, {**rows[1], **many}, *rows[2:]])] == [201] * 4
+    assert [result.status for result in bulk.do("create", [{**rows[0], **many}, {**rows[1], **many}, *rows[2:]])] == [
+        201
+    ] * 4
     assert host.asked == []
     sent = [
         {"external_id": "e0", "plan": "free"},
@@ -114,7 +116,7 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
         {"external_id": "e2", "plan": "free"},
     ]
     results = bulk.do("update", sent)
-    assert [one.status for one in results] == [409, 200, 200]
+    assert [result.status for result in results] == [409, 200, 200]
     problem = results[0].problem or {}
     assert (problem["code"], problem["limits"]) == (
         "plan-limit-exceeded",
@@ -122,11 +124,11 @@ def test_rows_that_change_the_plan_are_refused_and_the_others_done(host: Host) -
     )
     assert len({*host.asked}) == 2
     results = bulk.do("upsert", [{**rows[0], "plan": "free"}, {**rows[3], "plan": "free"}])
-    assert [one.status for one in results] == [409, 200]
+    assert [result.status for result in results] == [409, 200]
 
 
 class Frozen(Exception):
-    """What the host says where it cannot count."""
+    """The host's error if it cannot count."""
 
 
 def test_errors_of_usage_functions_are_mapped_like_in_hooks(database_url: str) -> None:
@@ -140,8 +142,8 @@ def test_errors_of_usage_functions_are_mapped_like_in_hooks(database_url: str) -
             raise Frozen("It is too cold.")
         return "many"
 
-    made, other = host.partner.create(industry="Ice"), host.partner.create()
-    response = host.partner("PATCH", f"/tenants/{made['tenant']}", json={"plan": "big"})
+    first, other = host.partner.create(industry="Ice"), host.partner.create()
+    response = host.partner("PATCH", f"/tenants/{first['tenant']}", json={"plan": "big"})
     assert (response.status_code, response.get_json()["detail"]) == (409, "It is too cold.")
     host.app.config["PROPAGATE_EXCEPTIONS"] = False
     response = host.partner("PATCH", f"/tenants/{other['tenant']}", json={"plan": "big"})

@@ -71,7 +71,7 @@ def test_a_mount_may_offer_fewer_than_are_declared(make: Callable[..., Flask]) -
         ("gold", {"": 1}, "A limit of the plan 'gold' is a name and a number from 0 on, not ''."),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused_at_once(name: Any, limits: dict[str, Any], message: str) -> None:
+def test_invalid_plan_is_refused_at_registration(name: Any, limits: dict[str, Any], message: str) -> None:
     provisioning = TenantProvisioning()
     provisioning.plan("free")
     with pytest.raises(ConfigurationError) as refusal:

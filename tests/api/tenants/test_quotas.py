@@ -1,4 +1,4 @@
-"""How many tenants a partner may have, and on which plans: exact, whoever writes and from wherever."""
+"""Quotas of a partner for tenants and plans, exact for every writer in every process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def body(number: int, **more: Any) -> dict[str, Any]:
 
 
 def set_limits(partner: Caller, **fields: Any) -> dict[str, Any]:
-    """What an administrator makes of the partner."""
+    """Set limits of the partner as an administrator."""
     response = Caller(partner.app, roles=["provisioning-admin"])("PUT", f"/partners/{partner.partner}", json=fields)
     assert response.status_code in (200, 201), response.text
     document: dict[str, Any] = response.get_json()
@@ -54,21 +54,21 @@ def count_living(partner: Caller) -> int:
 
 
 def counter(partner: Caller) -> dict[str, Any]:
-    (found,) = fetch_rows(partner.app, "usage", partner_id=partner.partner)
-    return found
+    (row,) = fetch_rows(partner.app, "usage", partner_id=partner.partner)
+    return row
 
 
 # What an administrator says.
 
 
 def test_limits_are_members_of_the_partner_and_of_its_event(partner: Caller) -> None:
-    made = set_limits(partner, max_tenants=3, allowed_plans=["pro", "free", "pro"])
-    assert (made["max_tenants"], made["allowed_plans"]) == (3, ["pro", "free"])
-    assert set_limits(partner, max_tenants=3, allowed_plans=["pro", "free"]) == made
-    (told,) = fetch_rows(partner.app, "events", partner_id=partner.partner)
-    assert '"max_tenants":{"previous":null,"new":3}' in told["changes"]
-    assert '"allowed_plans":{"previous":null,"new":["pro","free"]}' in told["changes"]
-    assert set_limits(partner, max_tenants=3.0, allowed_plans=["pro", "free"]) == made
+    document = set_limits(partner, max_tenants=3, allowed_plans=["pro", "free", "pro"])
+    assert (document["max_tenants"], document["allowed_plans"]) == (3, ["pro", "free"])
+    assert set_limits(partner, max_tenants=3, allowed_plans=["pro", "free"]) == document
+    (event,) = fetch_rows(partner.app, "events", partner_id=partner.partner)
+    assert '"max_tenants":{"previous":null,"new":3}' in event["changes"]
+    assert '"allowed_plans":{"previous":null,"new":["pro","free"]}' in event["changes"]
+    assert set_limits(partner, max_tenants=3.0, allowed_plans=["pro", "free"]) == document
     bare = set_limits(partner)
     assert (bare["max_tenants"], bare["allowed_plans"], bare["version"]) == (None, None, 2)
 
@@ -114,9 +114,9 @@ def test_the_next_tenant_beyond_the_limit_is_refused(partner: Caller) -> None:
 @pytest.mark.parametrize("purge", ["", "?purge=true"])
 def test_removed_tenant_frees_one_place(partner: Caller, purge: str) -> None:
     set_limits(partner, max_tenants=1)
-    made, admin = partner.create(), partner.with_roles("provisioning-admin")
+    tenant, admin = partner.create(), partner.with_roles("provisioning-admin")
     for _ in range(2):
-        admin("DELETE", f"/tenants/{made['tenant']}{purge}")
+        admin("DELETE", f"/tenants/{tenant['tenant']}{purge}")
     partner.create()
     full(partner("POST", "/tenants", json=EXAMPLE), partner, 1)
 
@@ -160,28 +160,28 @@ def test_a_limit_may_come_later_change_and_go(partner: Caller) -> None:
 
 def test_partner_limit_and_licence_limit_both_hold(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_LICENSE=issue_license(max_tenants=3))
-    one, star = Caller(app), Caller(app, partner="*")
-    set_limits(one, max_tenants=1)
+    partner, star = Caller(app), Caller(app, partner="*")
+    set_limits(partner, max_tenants=1)
     set_limits(star, max_tenants=5)
-    one.create()
-    full(one("POST", "/tenants", json=EXAMPLE), one, 1)
+    partner.create()
+    full(partner("POST", "/tenants", json=EXAMPLE), partner, 1)
     star.create(), star.create()
     response = star("POST", "/tenants", json=EXAMPLE)
     assert_problem(response, 403, "quota-exceeded", "The limit of 3 tenants is reached.", limit=3)
     counts = {row["partner_id"]: row["tenants"] for row in fetch_rows(app, "usage")}
-    assert counts == {INSTALLATION: 3, one.partner: 1, "*": 2}
+    assert counts == {INSTALLATION: 3, partner.partner: 1, "*": 2}
 
 
 @pytest.mark.one_database
 def test_a_partner_without_a_limit_costs_no_statement_more(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_PARTNER_CACHE_SECONDS=60)
-    partner, said = Caller(app), list[str]()
+    partner, statements = Caller(app), list[str]()
     partner.create()
-    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(said.append))
+    event.listen(get_storage(app).engine, "checkout", lambda driver, *_: driver.set_trace_callback(statements.append))
     for fields in ({}, {"plan": "pro"}):
-        said.clear()
+        statements.clear()
         partner.create(**fields)
-        assert [statement.split(" (")[0] for statement in said] == [
+        assert [statement.split(" (")[0] for statement in statements] == [
             "BEGIN IMMEDIATE", "INSERT INTO provisioning_tenants", "INSERT INTO provisioning_events", "COMMIT",
         ]  # fmt: skip
     assert fetch_rows(app, "usage") == []
@@ -236,7 +236,7 @@ def test_a_counter_is_believed_once_all_know_of_the_limit(database_url: str) -> 
     full(here("POST", "/tenants", json=EXAMPLE), here, 3)
 
 
-def test_a_limit_that_is_changed_elsewhere_holds_at_once(database_url: str) -> None:
+def test_limit_changed_by_another_process_applies_at_once(database_url: str) -> None:
     both = Processes(database_url)
     here, there = both.here, both.there
     set_limits(here, max_tenants=1)
@@ -256,9 +256,9 @@ def test_a_limit_that_is_changed_elsewhere_holds_at_once(database_url: str) -> N
 
 def test_rows_beyond_the_limit_are_refused(partner: Caller) -> None:
     set_limits(partner, max_tenants=3)
-    found = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 1, 2, 3, 4)])
-    assert [one.status for one in found] == [201, 409, 201, 201, 403]
-    problem = found[-1].problem or {}
+    results = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 1, 2, 3, 4)])
+    assert [result.status for result in results] == [201, 409, 201, 201, 403]
+    problem = results[-1].problem or {}
     detail = "The partner's limit of 3 tenants is reached."
     assert problem == {"code": "quota-exceeded", "detail": detail, "line": 5, "limit": 3, "partner": partner.partner}
     assert counter(partner)["tenants"] == count_living(partner) == 3
@@ -268,16 +268,16 @@ def test_rows_that_upsert_and_delete_are_counted(partner: Caller) -> None:
     set_limits(partner, max_tenants=2)
     bulk = Bulk(partner.app, partner)
     sent = [body(n, external_id=f"e{n}") for n in (1, 2, 3)]
-    assert [one.status for one in bulk.do("upsert", sent)] == [201, 201, 403]
-    assert [one.status for one in bulk.do("upsert", [body(9, external_id="e1"), sent[2]])] == [200, 403]
-    assert [one.status for one in bulk.do("delete", [{"external_id": "e1"}, {"external_id": "e2"}])] == [200, 200]
-    assert [one.status for one in bulk.do("upsert", sent)] == [201, 201, 403]
+    assert [result.status for result in bulk.do("upsert", sent)] == [201, 201, 403]
+    assert [result.status for result in bulk.do("upsert", [body(9, external_id="e1"), sent[2]])] == [200, 403]
+    assert [result.status for result in bulk.do("delete", [{"external_id": "e1"}, {"external_id": "e2"}])] == [200, 200]
+    assert [result.status for result in bulk.do("upsert", sent)] == [201, 201, 403]
 
 
 def test_atomic_job_over_quota_reserves_nothing(partner: Caller) -> None:
     set_limits(partner, max_tenants=2)
-    found = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 2, 3)], mode="atomic")
-    assert [one.state for one in found] == ["skipped", "skipped", "failed"]
+    results = Bulk(partner.app, partner).do("create", [body(n) for n in (1, 2, 3)], mode="atomic")
+    assert [result.state for result in results] == ["skipped", "skipped", "failed"]
     partner.create(), partner.create()
     full(partner("POST", "/tenants", json=EXAMPLE), partner, 2)
 
@@ -291,8 +291,8 @@ def test_a_tenant_is_put_on_allowed_plans_alone(partner: Caller) -> None:
     path = "/tenants/by-external-id/x"
     other_plan(partner("PUT", path, json={**EXAMPLE, "plan": "gold"}), "gold", "pro", "free")
     document = partner("PUT", path, json={**EXAMPLE, "plan": "pro"}).get_json()
-    one = f"/tenants/{document['tenant']}"
-    for method, where in (("PATCH", one), ("PUT", one), ("PUT", path)):
+    tenant_url = f"/tenants/{document['tenant']}"
+    for method, where in (("PATCH", tenant_url), ("PUT", tenant_url), ("PUT", path)):
         other_plan(partner(method, where, json={**EXAMPLE, "plan": "gold"}), "gold", "pro", "free")
     assert partner("PATCH", f"/tenants/{document['tenant']}", json={"plan": "free"}).get_json()["plan"] == "free"
     assert partner.create()["plan"] is None
@@ -316,13 +316,13 @@ def test_rows_on_other_plans_are_refused_and_take_no_room(partner: Caller) -> No
     bulk = Bulk(partner.app, partner)
     sent = [body(1, plan="gold"), body(2, plan="pro", external_id="x"), body(3, plan="gold"), body(4)]
     results = bulk.do("create", sent)
-    assert [(one.status, (one.problem or {}).get("code")) for one in results] == [
+    assert [(result.status, (result.problem or {}).get("code")) for result in results] == [
         (403, "plan-not-allowed"), (201, None), (403, "plan-not-allowed"), (403, "quota-exceeded"),
     ]  # fmt: skip
     assert (results[0].problem or {})["allowed"] == ["pro"]
     for operation in ("upsert", "update"):
         results = bulk.do(operation, [body(2, external_id="x", plan="gold")])
-        assert [(one.status, (one.problem or {})["code"]) for one in results] == [(403, "plan-not-allowed")]
+        assert [(result.status, (result.problem or {})["code"]) for result in results] == [(403, "plan-not-allowed")]
 
 
 # At once.

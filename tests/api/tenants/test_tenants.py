@@ -37,13 +37,13 @@ def test_a_tenant_is_created_and_can_be_read(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "headers",
     [
         {"HTTP_USER_AGENT": "x" * 10_000, "REMOTE_ADDR": "fe80::1%" + "z" * 200},
         {"HTTP_USER_AGENT": "nul\0byte", "REMOTE_ADDR": "\0"},
         {"HTTP_USER_AGENT": "caf\xe9 \x7f", "REMOTE_ADDR": ""},
     ],
 )
-def test_odd_user_agent_fails_no_write(partner: Caller, said: dict[str, str]) -> None:
+def test_odd_user_agent_fails_no_write(partner: Caller, headers: dict[str, str]) -> None:
     body = {"client_name": "Example Corp", "email": "admin@example.com"}
-    assert partner("POST", "/tenants", json=body, environ_overrides=said).status_code == 201
+    assert partner("POST", "/tenants", json=body, environ_overrides=headers).status_code == 201

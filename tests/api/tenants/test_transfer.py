@@ -57,7 +57,7 @@ def world(make_app: MakeApp) -> World:
 # What comes of it.
 
 
-def test_a_tenant_goes_with_all_that_it_is(world: World) -> None:
+def test_move_keeps_every_field_of_the_tenant(world: World) -> None:
     tenant = world.giver.create(external_id="x", plan="pro", metadata={"tier": "ü"}, phone_number="+1 555 0100")
     world.giver("POST", f"/tenants/{tenant['tenant']}/suspend", json={"reason": "unpaid"})
     before = world.giver("GET", f"/tenants/{tenant['tenant']}").get_json()
@@ -75,16 +75,16 @@ def test_a_tenant_goes_with_all_that_it_is(world: World) -> None:
     assert world.giver.create(email=tenant["email"], external_id="x")["partner"] == "giver"
 
 
-def test_both_partners_learn_of_it_and_what_happened_stays_where_it_did(world: World) -> None:
+def test_move_publishes_to_both_partners_and_keeps_earlier_events(world: World) -> None:
     tenant = world.giver.create()
     after = world.move(tenant).get_json()
     created, gone = read_feed(world.giver)
     (come,) = read_feed(world.receiver)
     assert (created["type"], created["data"]) == ("tenant.created", tenant)
-    for told, partner in ((gone, "giver"), (come, "receiver")):
-        assert (told["type"], told["partner"], told["tenant"]) == ("tenant.moved", partner, tenant["tenant"])
-        assert (told["data"], told["actor"]["partner"]) == (after, "us")
-        assert told["changes"] == {"partner": {"previous": "giver", "new": "receiver"}}
+    for event, partner in ((gone, "giver"), (come, "receiver")):
+        assert (event["type"], event["partner"], event["tenant"]) == ("tenant.moved", partner, tenant["tenant"])
+        assert (event["data"], event["actor"]["partner"]) == (after, "us")
+        assert event["changes"] == {"partner": {"previous": "giver", "new": "receiver"}}
     assert gone["id"] != come["id"]
 
 
@@ -108,23 +108,23 @@ def test_transfer_to_the_same_partner_changes_nothing(world: World) -> None:
 
 def test_a_hook_takes_part_and_may_refuse(database_url: str) -> None:
     host = StepHost(database_url)
-    told: list[Any] = []
+    calls: list[Any] = []
 
     @host.provisioning.hook("tenant.move")
     def watch(operation: str, before: Any, tenant: Any, principal: Any) -> None:
-        told.append((operation, before["partner"], tenant["partner"], principal.partner))
+        calls.append((operation, before["partner"], tenant["partner"], principal.partner))
         if tenant["partner"] == "rival":
             raise PermissionError("Not to a rival.")
 
     host.provisioning.map_error(PermissionError, status=403, code="rival")
     host.open()
     world = World(host.app)
-    made = world.giver.create()
-    assert world.move(made).status_code == 200
+    moving = world.giver.create()
+    assert world.move(moving).status_code == 200
     Caller(host.app, "rival")("GET", "/tenants")
-    assert world.move(made, "rival").get_json()["code"] == "rival"
-    assert told == [("tenant.move", "giver", "receiver", "us"), ("tenant.move", "receiver", "rival", "us")]
-    assert world.receiver("GET", f"/tenants/{made['tenant']}").get_json()["version"] == 2
+    assert world.move(moving, "rival").get_json()["code"] == "rival"
+    assert calls == [("tenant.move", "giver", "receiver", "us"), ("tenant.move", "receiver", "rival", "us")]
+    assert world.receiver("GET", f"/tenants/{moving['tenant']}").get_json()["version"] == 2
     assert read_feed(Caller(host.app, "rival")) == []
     host.close()
 
@@ -155,8 +155,8 @@ def test_all_errors_are_reported(world: World) -> None:
         world.admin("POST", path, json={"partner": "x" * 256}),
         ("#/partner", "invalid-length", "Must have 1 to 255 characters."),
     )
-    for nobody in ("01890000-0000-7000-8000-000000000000", "x"):
-        assert_problem(world.move({"tenant": nobody}), 404, "tenant-not-found", "Tenant not found.")
+    for unknown_partner in ("01890000-0000-7000-8000-000000000000", "x"):
+        assert_problem(world.move({"tenant": unknown_partner}), 404, "tenant-not-found", "Tenant not found.")
     assert world.giver("GET", f"/tenants/{tenant['tenant']}").get_json() == tenant
 
 
@@ -206,26 +206,26 @@ def test_conflict_at_the_receiver_prevents_the_transfer(world: World) -> None:
 # What the receiver may have.
 
 
-def test_a_tenant_counts_where_it_is(world: World) -> None:
-    made = [world.giver.create() for _ in range(3)]
+def test_moved_tenant_counts_for_its_new_partner(world: World) -> None:
+    tenants = [world.giver.create() for _ in range(3)]
     world.limit("giver", max_tenants=3)
     world.limit("receiver", max_tenants=1)
-    assert world.move(made[0]).status_code == 200
+    assert world.move(tenants[0]).status_code == 200
     detail = "The partner's limit of 1 tenants is reached."
-    assert_problem(world.move(made[1]), 403, "quota-exceeded", detail, limit=1, partner="receiver")
+    assert_problem(world.move(tenants[1]), 403, "quota-exceeded", detail, limit=1, partner="receiver")
     world.giver.create()
     body = {"client_name": "Example Corp", "email": "more@example.com"}
     assert world.giver("POST", "/tenants", json=body).get_json()["partner"] == "giver"
     assert_problem(
-        world.move(made[0], "giver"), 403, "quota-exceeded", detail.replace("1", "3"), limit=3, partner="giver"
+        world.move(tenants[0], "giver"), 403, "quota-exceeded", detail.replace("1", "3"), limit=3, partner="giver"
     )
     world.limit("giver", max_tenants=None)
-    assert world.move(made[0], "giver").status_code == 200
-    assert world.move(made[1]).status_code == 200
+    assert world.move(tenants[0], "giver").status_code == 200
+    assert world.move(tenants[1]).status_code == 200
     assert world.counts() == {"receiver": 1}
 
 
-def test_the_licence_counts_it_once(make_app: MakeApp) -> None:
+def test_licence_counts_a_moved_tenant_once(make_app: MakeApp) -> None:
     world = World(make_app(PROVISIONING_ROLES=ROLES, PROVISIONING_LICENSE=issue_license(max_tenants=1)))
     tenant = world.giver.create()
     assert world.move(tenant).status_code == 200
@@ -233,10 +233,10 @@ def test_the_licence_counts_it_once(make_app: MakeApp) -> None:
 
 
 def test_the_receiver_s_plans_hold(world: World) -> None:
-    made, bare = world.giver.create(plan="gold"), world.giver.create()
+    tenant, bare = world.giver.create(plan="gold"), world.giver.create()
     world.limit("receiver", allowed_plans=["pro"])
     detail = "The partner may not put a tenant on the plan 'gold'."
-    assert_problem(world.move(made), 403, "plan-not-allowed", detail, plan="gold", allowed=["pro"])
+    assert_problem(world.move(tenant), 403, "plan-not-allowed", detail, plan="gold", allowed=["pro"])
     assert world.move(bare).status_code == 200
 
 
@@ -250,7 +250,7 @@ def host(database_url: str) -> Iterator[StepHost]:
     host.close()
 
 
-def test_its_steps_go_along_and_end_it_there(host: StepHost) -> None:
+def test_steps_move_with_the_tenant(host: StepHost) -> None:
     host.step("bucket")
     host.step("empty", phase="deprovisioning")
     host.open()
@@ -268,7 +268,7 @@ def test_its_steps_go_along_and_end_it_there(host: StepHost) -> None:
     host.work()
     assert host.done == ["bucket", "empty"]
     assert fetch_rows(host.app, "tenants") == fetch_rows(host.app, "runs") == fetch_rows(host.app, "steps") == []
-    assert [told["type"] for told in read_feed(world.receiver)] == ["tenant.moved", "tenant.purged"]
+    assert [event["type"] for event in read_feed(world.receiver)] == ["tenant.moved", "tenant.purged"]
 
 
 def test_running_undo_prevents_the_transfer(host: StepHost) -> None:

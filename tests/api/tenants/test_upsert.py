@@ -60,14 +60,16 @@ def test_absent_tenant_is_created(partner: Caller) -> None:
 def test_existing_tenant_is_replaced(partner: Caller) -> None:
     document = upsert(partner, FULL).get_json()
     response = upsert(partner, {"client_name": "Other", "email": "other@example.com"})
-    found = response.get_json()
+    replaced = response.get_json()
     gone: dict[str, Any] = {"phone_number": None, "industry": None, "plan": None, "metadata": {}}
     named = {"client_name": "Other", "email": "other@example.com"}
     assert (response.status_code, response.headers["ETag"]) == (200, '"2"')
     assert "Location" not in response.headers
-    assert found == {**document, **gone, **named, "version": 2, "updated_at": found["updated_at"]}
-    assert partner("GET", tenant_path(document)).get_json() == found
-    assert fetch_tenant_events(partner, document)[1:] == [("tenant.updated", found, list_changes(document, found))]
+    assert replaced == {**document, **gone, **named, "version": 2, "updated_at": replaced["updated_at"]}
+    assert partner("GET", tenant_path(document)).get_json() == replaced
+    assert fetch_tenant_events(partner, document)[1:] == [
+        ("tenant.updated", replaced, list_changes(document, replaced))
+    ]
 
 
 @pytest.mark.parametrize("body", [
@@ -89,8 +91,8 @@ def test_a_tenant_that_was_created_otherwise_is_found(partner: Caller) -> None:
 def test_a_suspended_tenant_stays_suspended(partner: Caller) -> None:
     document = upsert(partner, FULL).get_json()
     partner("POST", f"{tenant_path(document)}/suspend", json={"reason": "unpaid"})
-    found = upsert(partner, EXAMPLE).get_json()
-    assert (found["status"], found["suspended_reason"], found["version"]) == ("suspended", "unpaid", 3)
+    replaced = upsert(partner, EXAMPLE).get_json()
+    assert (replaced["status"], replaced["suspended_reason"], replaced["version"]) == ("suspended", "unpaid", 3)
 
 
 def test_a_deleted_tenant_is_not_revived(partner: Caller) -> None:
@@ -123,12 +125,12 @@ IDS = {
 @pytest.mark.parametrize("external_id", IDS.values(), ids=IDS)
 def test_an_external_id_is_taken_to_the_letter(partner: Caller, external_id: str) -> None:
     body = {**EXAMPLE, "external_id": external_id}
-    made = upsert(partner, body, external_id)
-    assert (made.status_code, made.get_json()["external_id"]) == (201, external_id)
+    created = upsert(partner, body, external_id)
+    assert (created.status_code, created.get_json()["external_id"]) == (201, external_id)
     again = upsert(partner, EXAMPLE, external_id)
-    assert (again.status_code, again.get_json()) == (200, made.get_json())
+    assert (again.status_code, again.get_json()) == (200, created.get_json())
     listed = partner("GET", f"/tenants?{urlencode({'external_id': external_id})}").get_json()["items"]
-    assert listed == [made.get_json()]
+    assert listed == [created.get_json()]
 
 
 def test_external_ids_differ_by_every_letter(partner: Caller) -> None:
@@ -140,7 +142,7 @@ def test_external_ids_differ_by_every_letter(partner: Caller) -> None:
 @pytest.mark.parametrize(("path", "error"), [
     ("x" * 129, LENGTH), ("%F0%9F%98%80" * 129, LENGTH), ("a%00b", UNSTORABLE), ("%00", UNSTORABLE),
 ], ids=["too long", "too long, of four bytes", "a NUL inside", "a NUL"])  # fmt: skip
-def test_an_external_id_that_cannot_be_is_named(partner: Caller, path: str, error: tuple[str, str, str]) -> None:
+def test_invalid_external_id_names_its_error(partner: Caller, path: str, error: tuple[str, str, str]) -> None:
     response = partner("PUT", f"/tenants/by-external-id/{path}", json=EXAMPLE)
     pointer, code, detail = error
     errors = [{"pointer": pointer, "code": code, "detail": detail}]
@@ -148,7 +150,7 @@ def test_an_external_id_that_cannot_be_is_named(partner: Caller, path: str, erro
     assert fetch_rows(partner.app, "tenants", partner_id=partner.partner) == []
 
 
-def test_an_empty_external_id_is_no_resource(partner: Caller) -> None:
+def test_empty_external_id_returns_404(partner: Caller) -> None:
     response = partner("PUT", "/tenants/by-external-id/", json=EXAMPLE)
     check_problem(response, status=404, code="not-found")
 
@@ -159,7 +161,7 @@ def test_the_body_may_not_name_another_external_id(partner: Caller, other: Any) 
     assert fetch_rows(partner.app, "tenants", partner_id=partner.partner) == []
 
 
-def test_everything_wrong_is_named_at_once(partner: Caller) -> None:
+def test_all_errors_are_named_at_once(partner: Caller) -> None:
     assert_invalid_fields(
         upsert(partner, {"email": "nobody", "external_id": "crm-2", "status": "active", "x": 1}),
         ("#/client_name", "required", "This field is required."),
@@ -201,14 +203,14 @@ def test_upsert_needs_both_permissions(app: Flask, partner: Caller, granted: str
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["where it is there", "where it is not"])
-def test_an_address_that_another_holds_answers_409(partner: Caller, exists: bool) -> None:
+def test_taken_email_returns_409(partner: Caller, exists: bool) -> None:
     holder = partner.create(email="Admin@Example.com")
-    made = upsert(partner, {**EXAMPLE, "email": "own@example.com"}).get_json() if exists else None
+    own_tenant = upsert(partner, {**EXAMPLE, "email": "own@example.com"}).get_json() if exists else None
     response = upsert(partner, EXAMPLE)
     detail = "Another tenant has this email."
     assert_problem(response, 409, "tenant-exists", detail, field="email", conflicting_tenant=holder["tenant"])
-    if made:
-        assert partner("GET", tenant_path(made)).get_json() == made
+    if own_tenant:
+        assert partner("GET", tenant_path(own_tenant)).get_json() == own_tenant
 
 
 def test_two_partners_may_use_one_external_id(app: Flask, partner: Caller) -> None:
@@ -218,12 +220,12 @@ def test_two_partners_may_use_one_external_id(app: Flask, partner: Caller) -> No
     assert theirs.get_json()["partner"] == other.partner
 
 
-def test_an_administrator_says_it_for_the_partner_that_it_names(app: Flask, partner: Caller) -> None:
+def test_administrator_upserts_for_the_partner_parameter(app: Flask, partner: Caller) -> None:
     document = upsert(partner, FULL).get_json()
     administrator = Caller(app, roles=["provisioning-admin"], sub="root")
     named = f"?partner={partner.partner}"
-    found = upsert(administrator, EXAMPLE, query=named).get_json()
-    assert (found["tenant"], found["partner"], found["version"]) == (document["tenant"], partner.partner, 2)
+    replaced = upsert(administrator, EXAMPLE, query=named).get_json()
+    assert (replaced["tenant"], replaced["partner"], replaced["version"]) == (document["tenant"], partner.partner, 2)
     own = upsert(administrator, EXAMPLE)
     assert (own.status_code, own.get_json()["partner"]) == (201, administrator.partner)
     assert fetch_rows(app, "events", tenant_id=document["tenant"])[-1]["actor_partner"] == administrator.partner
@@ -243,7 +245,7 @@ EXCLUDED = "The resource has the version that If-None-Match excludes."
 
 
 @pytest.mark.parametrize("header", ["*", '"1"', '"0", "1"'])
-def test_if_match_demands_that_it_is_there(partner: Caller, header: str) -> None:
+def test_if_match_on_a_missing_tenant_returns_412(partner: Caller, header: str) -> None:
     absent = "If-Match asks for a resource that does not exist yet."
     assert_problem(upsert(partner, FULL, **{"If-Match": header}), 412, "precondition-failed", absent)
     assert fetch_rows(partner.app, "tenants", partner_id=partner.partner) == []
@@ -259,12 +261,12 @@ def test_if_match_demands_its_version(partner: Caller, header: str, detail: str)
 
 
 @pytest.mark.parametrize("header", ["*", '"1"', 'W/"1"'])
-def test_if_none_match_demands_that_it_is_not_there(partner: Caller, header: str) -> None:
+def test_if_none_match_on_an_existing_tenant_returns_412(partner: Caller, header: str) -> None:
     assert upsert(partner, FULL, **{"If-None-Match": header}).status_code == 201
     assert_problem(upsert(partner, EXAMPLE, **{"If-None-Match": header}), 412, "precondition-failed", EXCLUDED)
 
 
-def test_a_limit_holds_for_what_is_created_alone(make_app: Callable[..., Flask]) -> None:
+def test_limit_applies_to_creation_only(make_app: Callable[..., Flask]) -> None:
     partner = Caller(make_app(PROVISIONING_LICENSE=issue_license(max_tenants=1)))
     document = upsert(partner, FULL).get_json()
     refusal = upsert(partner, {**EXAMPLE, "email": "b@example.com"}, "crm-2")
@@ -281,7 +283,7 @@ def test_a_conflict_does_not_use_up_the_limit(make_app: Callable[..., Flask]) ->
     assert count_tenants(partner.app) == (1, 1)
 
 
-def test_with_an_expired_licence_what_is_there_is_replaced_and_nothing_created(make_app: Callable[..., Flask]) -> None:
+def test_expired_licence_allows_replacement_and_refuses_creation(make_app: Callable[..., Flask]) -> None:
     clock = Clock()
     license = issue_license(expires=int(clock.now) + DAY)
     partner = Caller(make_app(mount={"clock": clock}, PROVISIONING_LICENSE=license, **LONG_LIVED_TOKENS))
@@ -303,7 +305,7 @@ def test_dry_run_returns_the_result(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("email", ["admin@example.com", "u{}@example.com"], ids=["one address", "their own addresses"])
-def test_of_30_that_say_it_at_once_one_creates(app: Flask, partner: Caller, email: str) -> None:
+def test_concurrent_upserts_create_one_tenant(app: Flask, partner: Caller, email: str) -> None:
     def say(number: int) -> Reply:
         body = {"client_name": "Example Corp", "email": email.format(number)}
         return send_request(address, "PUT", f"{PREFIX}/tenants/by-external-id/crm-1", partner.token, body)
@@ -319,7 +321,7 @@ def test_of_30_that_say_it_at_once_one_creates(app: Flask, partner: Caller, emai
 
 @pytest.mark.parametrize("email", [EXAMPLE["email"], "own@example.com"], ids=["of one address", "of another"])
 def test_lost_race_replaces_the_created_tenant(make_app: Callable[..., Flask], database: str, email: str) -> None:
-    """Somebody else commits between the look and the insert, which is where a tenant gets its id."""
+    """Another writer commits between the lookup and the insert, where a tenant gets its id."""
     if database != "postgresql":
         pytest.skip("SQLite has one writer")
     overtaking: list[Callable[[], None]] = []
@@ -341,7 +343,7 @@ def test_lost_race_replaces_the_created_tenant(make_app: Callable[..., Flask], d
     assert fetch_event_types(partner, document) == ["tenant.created", "tenant.updated"]
 
 
-def test_a_deletion_that_races_leaves_one_living_tenant_at_most(make_app: Callable[..., Flask]) -> None:
+def test_concurrent_deletion_leaves_at_most_one_living_tenant(make_app: Callable[..., Flask]) -> None:
     partner = Caller(make_app(PROVISIONING_LICENSE=issue_license(max_tenants=5)))
     document = upsert(partner, FULL).get_json()
 

@@ -57,7 +57,7 @@ def app(database_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Fla
 
 
 def finish_job(partner: Caller) -> str:
-    """Where the items of a job are whose rows all failed."""
+    """Run a job whose rows all fail; return the path of its items."""
     rows = [{"client_name": "", "email": f"u{n}@example.com"} for n in range(ROWS)]
     response = partner("POST", "/bulk-jobs", json=rows)
     assert response.status_code == 202, response.text
@@ -145,7 +145,7 @@ def test_a_token_that_ends_before_the_columns_are_known_is_refused_as_ever(
     assert get_mount(app).once(LongRequestLimits).slots.used == 0
 
 
-def test_a_client_sees_that_a_download_is_incomplete(app: Flask, clock: Clock) -> None:
+def test_incomplete_download_is_visible_to_the_client(app: Flask, clock: Clock) -> None:
     partner = Caller(app)
     path, storage = finish_job(partner), get_mount(app).storage
     read, count = storage.read, [0]

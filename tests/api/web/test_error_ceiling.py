@@ -27,8 +27,8 @@ pytestmark = pytest.mark.one_database("an input is read before any database is a
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with fields and settings of its own for all tests of this module."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def require_ceiling(response: TestResponse, total: int, code: str = "validation-
     document = check_problem(
         response, code=code, detail=f"{total} {what}s are invalid.", errors_omitted=total - MAX_ERRORS
     )
-    pointers = [one["pointer"] for one in document["errors"]]
+    pointers = [error["pointer"] for error in document["errors"]]
     assert (len(pointers), pointers) == (MAX_ERRORS, sorted(pointers))
     assert len(response.data) < LARGEST_ANSWER
 
@@ -52,7 +52,7 @@ def test_unknown_fields_are_listed_up_to_the_ceiling(partner: Caller) -> None:
     response = partner("POST", "/tenants", data=json.dumps(body), content_type="application/json")
     require_ceiling(response, MANY + 2)
     unknown = {f"#/x{n}" for n in range(MAX_ERRORS - 2)}
-    assert {one["pointer"] for one in response.get_json()["errors"]} == {"#/email", "#/client_name", *unknown}
+    assert {error["pointer"] for error in response.get_json()["errors"]} == {"#/email", "#/client_name", *unknown}
 
 
 @pytest.mark.parametrize("count", [MAX_ERRORS, MAX_ERRORS + 1])
@@ -93,7 +93,7 @@ def test_settings_are_listed_up_to_the_ceiling(partner: Caller) -> None:
 def test_too_many_settings_are_refused_before_validation(partner: Caller) -> None:
     settings = f"/tenants/{partner.create()['tenant']}/settings"
     response = partner("PUT", settings, json={"mail": {"headers": {f"{n:x}": 0 for n in range(MANY)}}})
-    assert [one["code"] for one in check_problem(response)["errors"]] == ["too-large"]
+    assert [error["code"] for error in check_problem(response)["errors"]] == ["too-large"]
 
 
 def test_own_fields_are_listed_up_to_the_ceiling(with_fields: Caller) -> None:
@@ -105,15 +105,17 @@ def test_own_fields_are_listed_up_to_the_ceiling(with_fields: Caller) -> None:
 
 def test_too_many_custom_fields_are_refused_before_validation(with_fields: Caller) -> None:
     body = {**partner_body(), "region": "eu", "extra": {f"{n:x}": 0 for n in range(MANY)}}
-    assert [one["code"] for one in check_problem(with_fields("POST", "/tenants", json=body))["errors"]] == ["too-large"]
+    assert [error["code"] for error in check_problem(with_fields("POST", "/tenants", json=body))["errors"]] == [
+        "too-large"
+    ]
 
 
 def test_a_row_lists_errors_up_to_the_ceiling(app: Flask, partner: Caller) -> None:
     rows = [{f"x{n}": 0 for n in range(5000)}, {**partner_body(), "metadata": {f"{n:x}": 0 for n in range(5000)}}]
-    for found in Bulk(app, partner).do("create", rows):
-        assert found.problem is not None
-        assert (len(found.problem["errors"]), found.problem["errors_omitted"] >= 4900) == (MAX_ERRORS, True)
-        assert len(json.dumps(found.problem)) < LARGEST_ANSWER
+    for result in Bulk(app, partner).do("create", rows):
+        assert result.problem is not None
+        assert (len(result.problem["errors"]), result.problem["errors_omitted"] >= 4900) == (MAX_ERRORS, True)
+        assert len(json.dumps(result.problem)) < LARGEST_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -137,9 +139,9 @@ def test_a_pointer_is_bounded(partner: Caller, name: str, pointer: str) -> None:
 
 def test_a_long_key_of_metadata_points_at_the_metadata(partner: Caller) -> None:
     response = partner("POST", "/tenants", json={**partner_body(), "metadata": {"k" * 5000: "x"}})
-    (found,) = check_problem(response)["errors"]
-    assert (found["pointer"], found["code"]) == ("#/metadata", "invalid-key")
-    assert len(found["detail"]) < 200
+    (error,) = check_problem(response)["errors"]
+    assert (error["pointer"], error["code"]) == ("#/metadata", "invalid-key")
+    assert len(error["detail"]) < 200
 
 
 def test_a_detail_is_bounded(make_app: Any, database_url: str) -> None:
@@ -155,8 +157,8 @@ def test_a_detail_is_bounded(make_app: Any, database_url: str) -> None:
             raise ValidationError(f"Not valid: {value}")
 
     partner = Caller(custom_fields.make_host(database_url, Echoing, ()))
-    (found,) = check_problem(partner("POST", "/tenants", json={**partner_body(), "note": "x" * 20_000}))["errors"]
-    assert (found["pointer"], len(found["detail"])) == ("#/note", MAX_DETAIL_LENGTH + 1)
+    (error,) = check_problem(partner("POST", "/tenants", json={**partner_body(), "note": "x" * 20_000}))["errors"]
+    assert (error["pointer"], len(error["detail"])) == ("#/note", MAX_DETAIL_LENGTH + 1)
 
 
 def test_the_document_states_the_ceiling(partner: Caller) -> None:

@@ -1,4 +1,4 @@
-"""In which order writes are refused, and what writes that change nothing leave: nothing."""
+"""The order of refusals of a write, and unchanged writes, which leave nothing."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def codes(caller: Caller, method: str, path: str, sent: Any, *steps: Any) -> lis
 
     `steps` are, in their order: the id of the path, the tenant's state, the precondition, and what the body asks for.
     """
-    found = []
+    errors = []
     for where, headers, body in steps:
         options = {} if sent is None else {"json": body}
         response = caller(method, path.format(where), headers=headers, **options)
-        found.append(response.get_json()["code"])
-    return found
+        errors.append(response.get_json()["code"])
+    return errors
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
-def test_a_change_is_refused_in_one_order(partner: Caller, method: str) -> None:
+def test_change_is_refused_in_a_fixed_order(partner: Caller, method: str) -> None:
     partner.create(email="held@example.com")
     living, deleted = partner.create(), partner.create()
     partner("DELETE", f"/tenants/{deleted['tenant']}")
@@ -58,50 +58,50 @@ def test_a_change_is_refused_in_one_order(partner: Caller, method: str) -> None:
     ]  # fmt: skip
 
 
-def test_a_creation_is_refused_in_one_order(partner: Caller) -> None:
+def test_creation_is_refused_in_a_fixed_order(partner: Caller) -> None:
     partner.create(email="held@example.com")
     full = Caller(partner.app, partner.partner)
     limit(partner, allowed_plans=["gold"], max_tenants=1)
     body = {"client_name": "n", "email": "held@example.com", "plan": "lead"}
     sent = [{**body, "email": "bad"}, body, {**body, "plan": "gold"}]
     for method, path in (("POST", "/tenants"), ("PUT", "/tenants/by-external-id/new")):
-        found = [full(method, path, json=one, headers=STALE).get_json()["code"] for one in sent]
+        refusals = [full(method, path, json=body, headers=STALE).get_json()["code"] for body in sent]
         limit(partner, max_tenants=2)
         if method == "PUT":
             stale = full(method, path, json=body, headers=STALE)
             assert stale.get_json()["code"] == "precondition-failed"
-        found.append(full(method, path, json=body).get_json()["code"])
+        refusals.append(full(method, path, json=body).get_json()["code"])
         limit(partner, allowed_plans=["gold"], max_tenants=1)
-        assert found == ["validation-error", "plan-not-allowed", "quota-exceeded", "tenant-exists"]
+        assert refusals == ["validation-error", "plan-not-allowed", "quota-exceeded", "tenant-exists"]
 
 
-def test_a_restoration_is_refused_in_one_order(partner: Caller) -> None:
+def test_restoration_is_refused_in_a_fixed_order(partner: Caller) -> None:
     tenant = partner.create(email="held@example.com")["tenant"]
     path = f"/tenants/{tenant}/restore"
-    found = [partner("POST", f"/tenants/{NOWHERE}/restore", headers=STALE), partner("POST", path, headers=STALE)]
+    refusals = [partner("POST", f"/tenants/{NOWHERE}/restore", headers=STALE), partner("POST", path, headers=STALE)]
     partner("DELETE", f"/tenants/{tenant}")
     partner.create(email="held@example.com")
     limit(partner, max_tenants=1)
-    found.append(partner("POST", path, headers=STALE))
+    refusals.append(partner("POST", path, headers=STALE))
     limit(partner, max_tenants=2)
-    found += [partner("POST", path, headers=STALE), partner("POST", path)]
-    assert [answer.get_json()["code"] for answer in found] == [
+    refusals += [partner("POST", path, headers=STALE), partner("POST", path)]
+    assert [response.get_json()["code"] for response in refusals] == [
         "tenant-not-found", "invalid-state", "quota-exceeded", "precondition-failed", "tenant-exists",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("action", ["suspend", "reactivate"])
-def test_a_change_of_state_is_refused_in_one_order(partner: Caller, action: str) -> None:
+def test_state_change_is_refused_in_a_fixed_order(partner: Caller, action: str) -> None:
     living, deleted = partner.create(), partner.create()
     partner("DELETE", f"/tenants/{deleted['tenant']}")
-    found = [
+    refusals = [
         partner("POST", f"/tenants/{tenant}/{action}", headers=STALE).get_json()["code"]
         for tenant in (NOWHERE, deleted["tenant"], living["tenant"])
     ]
-    assert found == ["tenant-not-found", "invalid-state", "precondition-failed"]
+    assert refusals == ["tenant-not-found", "invalid-state", "precondition-failed"]
 
 
-def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
+def test_move_is_refused_in_a_fixed_order(partner: Caller) -> None:
     admin, receiver = Caller(partner.app, roles=["provisioning-admin"]), Caller(partner.app)
     moved = partner.create(email="held@example.com", external_id="x", plan="lead")["tenant"]
     deleted = partner.create()["tenant"]
@@ -116,7 +116,7 @@ def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
         document = caller("POST", f"/tenants/{tenant}/move", json={"partner": partner}, headers=headers).get_json()
         return document["code"], document.get("field")
 
-    found = [
+    refusals = [
         refuse(NOWHERE, 7, partner),
         refuse(NOWHERE, 7),
         refuse(NOWHERE, "nobody"),
@@ -125,12 +125,12 @@ def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
         refuse(moved),
     ]
     limit(receiver, max_tenants=2)
-    found.append(refuse(moved))
+    refusals.append(refuse(moved))
     limit(receiver)
-    found += [refuse(moved), refuse(moved, headers={})]
+    refusals += [refuse(moved), refuse(moved, headers={})]
     partner("PATCH", f"/tenants/{moved}", json={"email": "other@example.com"})
-    found.append(refuse(moved, headers={}))
-    assert found == [
+    refusals.append(refuse(moved, headers={}))
+    assert refusals == [
         ("insufficient-permission", None), ("validation-error", None), ("tenant-not-found", None),
         ("invalid-state", None), ("validation-error", None), ("plan-not-allowed", None), ("quota-exceeded", None),
         ("precondition-failed", None),
@@ -138,20 +138,20 @@ def test_a_move_is_refused_in_one_order(partner: Caller) -> None:
     ]  # fmt: skip
 
 
-def test_a_move_to_where_it_is_is_bound_to_the_version_that_the_caller_expects(partner: Caller) -> None:
+def test_stale_move_to_the_current_partner_returns_412(partner: Caller) -> None:
     admin, tenant = Caller(partner.app, roles=["provisioning-admin"]), partner.create()["tenant"]
     response = admin("POST", f"/tenants/{tenant}/move", json={"partner": partner.partner}, headers=STALE)
     assert response.get_json()["code"] == "precondition-failed"
 
 
-def test_a_move_of_what_steps_are_undoing_is_refused_for_its_state_first(database_url: str) -> None:
+def test_move_of_an_undoing_tenant_returns_invalid_state_first(database_url: str) -> None:
     """Neither the receiver's limit nor the version is looked at before, and no hook of the host's is asked."""
     host = StepHost(database_url)
-    asked: list[Any] = []
+    calls: list[Any] = []
     host.step("bucket")
     host.step("mail", after=["bucket"], retries=0)
     host.broken = {"mail": RuntimeError("no"), "undo bucket": RuntimeError("no")}
-    host.provisioning.hook("tenant.move", name="watch")(lambda tenant: asked.append(tenant))
+    host.provisioning.hook("tenant.move", name="watch")(lambda tenant: calls.append(tenant))
     giver, body = host.open(), {"client_name": "n", "email": "e@example.com"}
     tenant = giver("POST", "/tenants", json=body).get_json()["tenant"]
     host.work()
@@ -164,15 +164,15 @@ def test_a_move_of_what_steps_are_undoing_is_refused_for_its_state_first(databas
     host.broken = {}
     host.work(10_000)
     move = partial(admin, "POST", f"/tenants/{tenant}/move", json={"partner": receiver.partner})
-    found = [move(headers=STALE).get_json()["code"]]
+    refusals = [move(headers=STALE).get_json()["code"]]
     limit(receiver)
-    found.append(move(headers=STALE).get_json()["code"])
+    refusals.append(move(headers=STALE).get_json()["code"])
     same = receiver("POST", "/tenants", json=body).get_json()["tenant"]
-    found.append(move().get_json()["code"])
-    assert found == ["quota-exceeded", "precondition-failed", "tenant-exists"]
-    assert asked == []
+    refusals.append(move().get_json()["code"])
+    assert refusals == ["quota-exceeded", "precondition-failed", "tenant-exists"]
+    assert calls == []
     receiver("DELETE", f"/tenants/{same}")
-    assert (move().status_code, len(asked)) == (200, 1)
+    assert (move().status_code, len(calls)) == (200, 1)
     host.close()
 
 
@@ -200,7 +200,7 @@ def test_a_write_that_changes_nothing_keeps_version_and_events(partner: Caller, 
     assert read_feed(partner) == events
 
 
-def test_a_move_to_where_it_is_changes_nothing(partner: Caller) -> None:
+def test_move_to_the_current_partner_changes_nothing(partner: Caller) -> None:
     tenant, admin = partner.create()["tenant"], Caller(partner.app, roles=["provisioning-admin"])
     before, events = partner("GET", f"/tenants/{tenant}").get_json(), read_feed(partner)
     moved = admin("POST", f"/tenants/{tenant}/move", json={"partner": partner.partner})

@@ -64,9 +64,9 @@ def test_workers_that_do_not_keep_up_are_seen(host: StepHost) -> None:
         "database": {"status": "ok"},
         "worker": {"status": "late", "due": 2, "lag_seconds": 61.5},
     }
-    found = run_command(host.app, "doctor").out
-    assert "warn  worker" in found
-    assert "2 due, the first for 62 s (late: steps 2) / run `flask provisioning worker`" in found
+    output = run_command(host.app, "doctor").out
+    assert "warn  worker" in output
+    assert "2 due, the first for 62 s (late: steps 2) / run `flask provisioning worker`" in output
     host.work()
     assert health(host.app)["status"] == "ok"
 
@@ -78,10 +78,10 @@ def test_events_that_wait_for_their_place_count(host: StepHost) -> None:
     partner.create()
     host.clock.now += 31.5
     assert worker(host) == {"status": "late", "due": 2, "lag_seconds": 61.5}
-    told = (
+    line = (
         "warn  worker          external, 0 steps, 2 due, the first for 62 s (late: events 2) / run `flask provisioning"
     )
-    assert told in run_command(host.app, "doctor").out
+    assert line in run_command(host.app, "doctor").out
     assert partner("GET", "/events").status_code == 200
 
     assert worker(host) == WELL
@@ -143,10 +143,10 @@ def test_a_disabled_endpoint_is_not_late(host: StepHost) -> None:
 
 
 def subscribe(partner: Caller) -> str:
-    """The path of a new endpoint, which nobody sends to."""
-    made = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
-    assert made.status_code == 201, made.text
-    return f"/webhooks/{made.get_json()['webhook']}"
+    """Create an endpoint without a receiver; return its path."""
+    created = partner("POST", "/webhooks", json={"url": "https://93.184.215.14/hook"})
+    assert created.status_code == 201, created.text
+    return f"/webhooks/{created.get_json()['webhook']}"
 
 
 def worker(host: StepHost) -> object:
@@ -197,14 +197,14 @@ def test_a_bulk_job_that_no_worker_has_is_late(host: StepHost) -> None:
     host.clock.now += 61.5
     assert worker(host) == {"status": "late", "due": 1, "lag_seconds": 61.5}
     assert health(host.app)["status"] == "degraded"
-    found = run_command(host.app, "doctor").out
-    assert "1 due, the first for 62 s (late: bulk jobs 1) / run `flask provisioning worker`" in found
+    output = run_command(host.app, "doctor").out
+    assert "1 due, the first for 62 s (late: bulk jobs 1) / run `flask provisioning worker`" in output
     host.work()
 
     assert worker(host) == WELL
 
 
-def test_a_bulk_job_waits_for_no_worker_while_one_has_it_or_an_older_one_of_its_partner(host: StepHost) -> None:
+def test_bulk_job_behind_a_claimed_job_of_its_partner_is_not_overdue(host: StepHost) -> None:
     partner = host.open()
     upload(partner)
     upload(partner)

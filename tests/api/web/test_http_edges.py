@@ -1,4 +1,4 @@
-"""Where HTTP, the server or the host's own app puts the API: prefixes, hosts, slashes, and what every answer bears."""
+"""Prefixes, hosts, slashes and common response headers, under HTTP, the server and the host's own app."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_forwarded_prefix_that_is_a_path_stands_in_every_link(make_app: Callab
 
 def test_every_answer_forbids_to_guess_its_type(partner: Caller) -> None:
     tenant = partner.create()
-    for answer in (
+    for response in (
         partner("GET", f"/tenants/{tenant['tenant']}"),
         partner("GET", f"/tenants/{tenant['tenant']}", headers={"If-None-Match": '"1"'}),
         partner("DELETE", f"/tenants/{tenant['tenant']}"),
@@ -68,11 +68,11 @@ def test_every_answer_forbids_to_guess_its_type(partner: Caller) -> None:
         partner("POST", "/tenants", data=b"{"),
         partner.app.test_client().get(f"{PREFIX}/tenants"),
     ):
-        assert answer.headers.getlist("X-Content-Type-Options") == ["nosniff"], answer.request.path
+        assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"], response.request.path
 
 
 @pytest.mark.one_database("a view of the host's own")
-def test_a_refusal_before_the_hosts_own_view_forbids_it_too(make_app: Callable[..., Flask]) -> None:
+def test_refusal_of_a_guarded_host_view_sends_nosniff(make_app: Callable[..., Flask]) -> None:
     app = make_app()
 
     @app.get("/own")
@@ -170,8 +170,8 @@ VISIBLE = {
 
 @pytest.mark.parametrize("name", INVISIBLE.values(), ids=INVISIBLE)
 def test_invisible_text_is_refused(partner: Caller, name: str) -> None:
-    admin, made = Caller(partner.app, roles=["provisioning-admin"]), partner.create()
-    tenant, id = f"/tenants/{made['tenant']}", partner.partner
+    admin, own_tenant = Caller(partner.app, roles=["provisioning-admin"]), partner.create()
+    tenant, id = f"/tenants/{own_tenant['tenant']}", partner.partner
     for caller, method, path, body, field in (
         (partner, "POST", "/tenants", {**EXAMPLE, "client_name": name}, "client_name"),
         (partner, "POST", "/tenants", {**EXAMPLE, "industry": name}, "industry"),
@@ -182,9 +182,9 @@ def test_invisible_text_is_refused(partner: Caller, name: str) -> None:
         (admin, "PUT", f"/partners/{id}", {"contact": name}, "contact"),
         (admin, "PUT", f"/partners/{id}", {"suspended_reason": name}, "suspended_reason"),
     ):
-        found = check_problem(caller(method, path, json=body), status=400, code="validation-error")["errors"]
-        assert (f"#/{field}", "invalid-text") in [(one["pointer"], one["code"]) for one in found]
-    assert partner("GET", tenant).get_json() == made
+        errors = check_problem(caller(method, path, json=body), status=400, code="validation-error")["errors"]
+        assert (f"#/{field}", "invalid-text") in [(error["pointer"], error["code"]) for error in errors]
+    assert partner("GET", tenant).get_json() == own_tenant
 
 
 @pytest.mark.parametrize("name", VISIBLE.values(), ids=VISIBLE)
@@ -207,8 +207,8 @@ def test_mailboxes_differ_by_letters_and_not_by_case(partner: Caller, first: str
     partner.create(email=f"{first}@example.com")
     response = partner("POST", "/tenants", json={**EXAMPLE, "email": f"{second}@example.com"})
     assert response.status_code == (409 if same else 201), response.text
-    found = partner("GET", "/tenants", query_string={"email": f"{second}@example.com"}).get_json()["items"]
-    assert len(found) == 1
+    tenants = partner("GET", "/tenants", query_string={"email": f"{second}@example.com"}).get_json()["items"]
+    assert len(tenants) == 1
 
 
 @pytest.mark.one_database("a body is read before any database is asked")

@@ -41,7 +41,7 @@ HOUR = 3600
 
 
 class Operation(NamedTuple):
-    """One that can be repeated: what is sent where, and what has to be done before."""
+    """A repeatable operation: its request, and its preparation."""
 
     method: str
     suffix: str
@@ -85,13 +85,13 @@ def test_a_repeated_request_gets_the_first_answer_and_does_nothing(partner: Call
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_with_a_key_the_answer_is_that_of_one_without(app: Flask, operation: Operation) -> None:
-    answers = []
+def test_response_with_a_key_equals_one_without(app: Flask, operation: Operation) -> None:
+    responses = []
     for headers in ({}, {"Idempotency-Key": "k"}):
         partner = Caller(app)
         path = prepare(partner, operation)
-        answers.append(partner(operation.method, path, json=operation.body, headers=headers))
-    without, with_key = answers
+        responses.append(partner(operation.method, path, json=operation.body, headers=headers))
+    without, with_key = responses
     assert without.status_code == with_key.status_code
     assert list(without.get_json()) == list(with_key.get_json())
     assert dict.fromkeys(without.headers.keys()) == dict.fromkeys(with_key.headers.keys())
@@ -121,15 +121,15 @@ def test_a_failed_precondition_is_repeated(partner: Caller, method: str) -> None
 
 def test_a_patch_that_was_done_is_repeated_although_its_etag_is_stale_now(partner: Caller) -> None:
     tenant = partner.create()
-    answers = [
+    responses = [
         send_with_key(partner, "PATCH", tenant_path(tenant), {"industry": "Energy"}, **{"If-Match": '"1"'})
         for _ in range(2)
     ]
-    assert_replay(answers[1], answers[0])
-    assert answers[0].headers["ETag"] == '"2"'
+    assert_replay(responses[1], responses[0])
+    assert responses[0].headers["ETag"] == '"2"'
 
 
-def test_a_replay_is_the_answer_of_then(partner: Caller) -> None:
+def test_replay_returns_the_original_response(partner: Caller) -> None:
     tenant = partner.create()
     first = send_with_key(partner, "POST", f"{tenant_path(tenant)}/suspend")
     partner("POST", f"{tenant_path(tenant)}/reactivate")
@@ -263,7 +263,7 @@ def test_the_same_key_for_another_tenant_answers_422(partner: Caller) -> None:
     )
 
 
-def test_a_key_of_a_failure_is_not_free_for_another_request(partner: Caller) -> None:
+def test_key_of_a_failed_request_is_bound_to_it(partner: Caller) -> None:
     send_with_key(partner, "PATCH", NOWHERE, {"industry": "Energy"})
     response = send_with_key(partner, "PATCH", NOWHERE, {"industry": "Farming"})
     assert_problem(response, 422, "idempotency-key-reused", REUSED)
@@ -303,7 +303,7 @@ def test_no_body_and_an_empty_one_are_the_same_suspension(partner: Caller) -> No
     ["1", "1.0", "1e0", "10e-1", "1E+0"], ["0", "-0", "0.0", "-0.0", "0e9"], ["1.5", "1.50", "15e-1"],
     ["10000000000000000", "1e16", "1E16"], ["[1,{\"a\":2}]", "[1.0,{\"a\":2e0}]"],
 ], ids=lambda spellings: spellings[0])  # fmt: skip
-def test_a_number_is_the_same_however_it_is_spelled(app: Flask, spellings: list[str]) -> None:
+def test_equal_numbers_have_one_fingerprint(app: Flask, spellings: list[str]) -> None:
     assert len({fingerprint(app, spelling) for spelling in spellings}) == 1
 
 
@@ -466,17 +466,17 @@ def timed_app(request: pytest.FixtureRequest, database: str, shared_clock: Clock
 
 
 @pytest.fixture
-def timed(timed_app: Flask) -> Caller:
-    """Somebody in an app that lives by `shared_clock`, which only goes forward, and keeps keys for two hours."""
+def timed_caller(timed_app: Flask) -> Caller:
+    """A caller in an app that uses `shared_clock`, which only goes forward, and keeps keys for two hours."""
     return Caller(timed_app)
 
 
-def test_an_expired_token_gets_no_replay(timed: Caller, shared_clock: Clock) -> None:
-    brief = Caller(timed.app, timed.partner, exp=int(shared_clock.now) + HOUR)
+def test_an_expired_token_gets_no_replay(timed_caller: Caller, shared_clock: Clock) -> None:
+    brief = Caller(timed_caller.app, timed_caller.partner, exp=int(shared_clock.now) + HOUR)
     fresh(send_with_key(brief, "POST", "/tenants", EXAMPLE), 201)
     shared_clock.now += HOUR
     assert_problem(send_with_key(brief, "POST", "/tenants", EXAMPLE), 401, "token-expired", "Token expired.")
-    assert "Idempotency-Replayed" in send_with_key(timed, "POST", "/tenants", EXAMPLE).headers
+    assert "Idempotency-Replayed" in send_with_key(timed_caller, "POST", "/tenants", EXAMPLE).headers
 
 
 def test_a_revoked_token_gets_no_replay(make_app: Callable[..., Flask]) -> None:
@@ -488,44 +488,44 @@ def test_a_revoked_token_gets_no_replay(make_app: Callable[..., Flask]) -> None:
     check_problem(send_with_key(caller, "POST", "/tenants", EXAMPLE), status=401, code="invalid-token")
 
 
-def test_a_key_is_kept_for_its_hours_and_new_afterwards(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
-    first = send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"})
-    timed("POST", f"{tenant_path(tenant)}/reactivate")
+def test_a_key_is_kept_for_its_hours_and_new_afterwards(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
+    first = send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"})
+    timed_caller("POST", f"{tenant_path(tenant)}/reactivate")
     shared_clock.now += 2 * HOUR - 1
-    assert_replay(send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"}), first)
+    assert_replay(send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "unpaid"}), first)
     shared_clock.now += 1
-    second = send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"})
+    second = send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"})
     fresh(second, 200)
     shared_clock.now += 2 * HOUR - 1
-    assert_replay(send_with_key(timed, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"}), second)
-    assert fetch_event_types(timed, tenant)[1:] == ["tenant.suspended", "tenant.reactivated", "tenant.suspended"]
-    assert len(fetch_rows(timed.app, "idempotency", partner_id=timed.partner)) == 1
+    assert_replay(send_with_key(timed_caller, "POST", f"{tenant_path(tenant)}/suspend", {"reason": "abuse"}), second)
+    assert fetch_event_types(timed_caller, tenant)[1:] == ["tenant.suspended", "tenant.reactivated", "tenant.suspended"]
+    assert len(fetch_rows(timed_caller.app, "idempotency", partner_id=timed_caller.partner)) == 1
 
 
-def test_a_replay_does_not_prolong_the_key(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
+def test_a_replay_does_not_prolong_the_key(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
     for _ in range(2):
-        send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
+        send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "x"})
         shared_clock.now += HOUR
-    fresh(send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
+    fresh(send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
 
 
-def test_expired_key_is_usable_after_a_failed_request(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
-    send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
+def test_expired_key_is_usable_after_a_failed_request(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
+    send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "x"})
     shared_clock.now += 2 * HOUR
     overflow = {"metadata": {f"k{number}": "" for number in range(51)}}
-    assert send_with_key(timed, "PATCH", tenant_path(tenant), overflow).status_code == 400
-    fresh(send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
+    assert send_with_key(timed_caller, "PATCH", tenant_path(tenant), overflow).status_code == 400
+    fresh(send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "y"}), 200)
 
 
 def test_only_expired_keys_are_removed(make_app: Callable[..., Flask]) -> None:
     clock = Clock()
     caller = Caller(make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS))
-    made, storage = caller.create(), get_storage(caller.app)
+    tenant, storage = caller.create(), get_storage(caller.app)
     for number in range(3):
-        send_with_key(caller, "PATCH", tenant_path(made), {"plan": "x"}, **{"Idempotency-Key": f"key-{number}"})
+        send_with_key(caller, "PATCH", tenant_path(tenant), {"plan": "x"}, **{"Idempotency-Key": f"key-{number}"})
         clock.now += 8 * HOUR
     assert storage.transaction(delete_expired) == 1
     assert [row["key"] for row in fetch_rows(caller.app, "idempotency")] == ["key-1", "key-2"]
@@ -561,7 +561,7 @@ def test_dry_run_uses_no_key_and_returns_the_response_of_the_write(partner: Call
     assert_replay(send_with_key(partner, "POST", "/tenants", EXAMPLE), first)
 
 
-def test_of_50_requests_with_one_key_one_takes_effect(app: Flask, partner: Caller) -> None:
+def test_concurrent_requests_with_one_key_take_effect_once(app: Flask, partner: Caller) -> None:
     with serve(app) as address:
         replies = run_concurrently(50, lambda _: post(address, partner, "key-1", EXAMPLE))
         late = post(address, partner, "key-1", EXAMPLE)
@@ -578,15 +578,17 @@ def test_of_50_requests_with_one_key_one_takes_effect(app: Flask, partner: Calle
     assert len(tenants) == len(fetch_rows(app, "events", partner_id=partner.partner)) == 1
 
 
-def test_of_20_requests_with_one_expired_key_one_takes_effect(timed: Caller, shared_clock: Clock) -> None:
-    tenant = timed.create()
+def test_concurrent_requests_with_an_expired_key_take_effect_once(timed_caller: Caller, shared_clock: Clock) -> None:
+    tenant = timed_caller.create()
     path = PREFIX + tenant_path(tenant)
-    send_with_key(timed, "PATCH", tenant_path(tenant), {"plan": "x"})
+    send_with_key(timed_caller, "PATCH", tenant_path(tenant), {"plan": "x"})
     shared_clock.now += 2 * HOUR
-    with serve(timed.app) as address:
+    with serve(timed_caller.app) as address:
         replies = run_concurrently(
             20,
-            lambda _: send_request(address, "PATCH", path, timed.token, {"plan": "y"}, **{"Idempotency-Key": "key-1"}),
+            lambda _: send_request(
+                address, "PATCH", path, timed_caller.token, {"plan": "y"}, **{"Idempotency-Key": "key-1"}
+            ),
         )
     assert Counter(reply.status for reply in replies) == {200: 20}
     assert len([reply for reply in replies if "Idempotency-Replayed" not in reply.headers]) == 1
@@ -594,7 +596,7 @@ def test_of_20_requests_with_one_expired_key_one_takes_effect(timed: Caller, sha
 
 
 def test_failures_that_race_are_remembered_too(app: Flask, partner: Caller) -> None:
-    """Whoever meets the unique constraint itself has broken its transaction, and still remembers its answer."""
+    """A request that violates the unique constraint has a broken transaction, and still stores its response."""
     tenants = [partner.create() for _ in range(10)]
 
     def change(number: int) -> Reply:
@@ -611,7 +613,7 @@ def test_failures_that_race_are_remembered_too(app: Flask, partner: Caller) -> N
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeated requests that wait for the first for one second."""
     monkeypatch.setattr("flask_tenant_provisioning.web.idempotency.WAIT_SECONDS", 1)
 
@@ -623,7 +625,7 @@ def server_app(make_app: Callable[..., Flask], database: str) -> Flask:
     return make_app()
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("commits", [True, False], ids=["and is done", "and dies"])
 def test_concurrent_request_with_the_key_returns_409(server_app: Flask, commits: bool) -> None:
     caller = Caller(server_app)
@@ -646,7 +648,7 @@ def test_concurrent_request_with_the_key_returns_409(server_app: Flask, commits:
         fresh(later, 201)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_wait")
 def test_concurrent_reuse_of_an_expired_key_returns_409(server_app: Flask) -> None:
     caller = Caller(server_app)
     with first_request(caller) as connection:
@@ -659,14 +661,14 @@ def test_concurrent_reuse_of_an_expired_key_returns_409(server_app: Flask) -> No
         assert_problem(response, 409, "idempotency-in-progress", IN_PROGRESS)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("short_wait")
 def test_claim_that_waits_too_long_raises_in_progress(server_app: Flask) -> None:
     caller = Caller(server_app)
     with first_request(caller), pytest.raises(IdempotencyInProgress):
         get_storage(server_app).transaction(lambda session: claim_key(session, make_key(caller), 1))
 
 
-def test_nothing_that_was_sent_is_in_the_log(partner: Caller, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_contains_no_request_content(partner: Caller, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     secret = {"client_name": "Geheim AG", "email": "geheim@example.com"}
     for body in (secret, secret, {**secret, "plan": "other"}, {**secret, "email": "nobody"}):
@@ -719,7 +721,7 @@ def traces(partner: Caller) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def fingerprint(app: Flask, spelling: str) -> str:
-    """What tells a request with this body from another."""
+    """Return the fingerprint of a request with this body."""
     with app.test_request_context(method="POST", headers={"Idempotency-Key": "k"}):
         identity = read_key(Principal("tester", "acme"), json.loads(spelling))
     assert identity is not None
@@ -730,9 +732,9 @@ def make_key(caller: Caller) -> IdempotencyKey:
     """The identity of the creation of `EXAMPLE` with the key ``key-1``."""
     headers = {"Idempotency-Key": "key-1"}
     with caller.app.test_request_context(f"{PREFIX}/tenants", method="POST", headers=headers):
-        found = read_key(Principal("someone", caller.partner), EXAMPLE)
-    assert found is not None
-    return found
+        key = read_key(Principal("someone", caller.partner), EXAMPLE)
+    assert key is not None
+    return key
 
 
 @contextlib.contextmanager

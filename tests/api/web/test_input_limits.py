@@ -55,8 +55,8 @@ PARTNER: dict[str, tuple[str, Any, Any]] = {
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host for all tests of this module; partners keep them apart."""
-    with open_host(request, database, make=hosts.make_host) as made:
-        yield made
+    with open_host(request, database, make=hosts.make_host) as new_app:
+        yield new_app
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def documented(app: Flask) -> DocumentedHost:
 
 @ANY
 @pytest.mark.parametrize(("field", "last", "beyond"), TENANT.values(), ids=TENANT)
-def test_a_tenants_field_ends_where_its_schema_does(
+def test_tenant_field_limits_match_the_schema(
     documented: DocumentedHost, partner: Caller, field: str, last: Any, beyond: Any
 ) -> None:
     for value, status in ((last, 201), (beyond, 400)):
@@ -79,7 +79,7 @@ def test_a_tenants_field_ends_where_its_schema_does(
 
 @ANY
 @pytest.mark.parametrize(("field", "last", "beyond"), PARTNER.values(), ids=PARTNER)
-def test_a_partners_field_ends_where_its_schema_does(
+def test_partner_field_limits_match_the_schema(
     documented: DocumentedHost, app: Flask, field: str, last: Any, beyond: Any
 ) -> None:
     admin = Caller(app, roles=["provisioning-admin"])
@@ -91,7 +91,7 @@ def test_a_partners_field_ends_where_its_schema_does(
 
 @ANY
 @pytest.mark.parametrize(
-    ("sent", "found"),
+    ("sent", "expected"),
     [
         ("1", 1), ("01", 1), ("50", 50), ("999", 999), ("1000", MAX_PAGE_SIZE), ("1001", MAX_PAGE_SIZE),
         ("9999", MAX_PAGE_SIZE), ("10000", MAX_PAGE_SIZE), ("9" * 5000, MAX_PAGE_SIZE), ("000999", 999),
@@ -99,20 +99,20 @@ def test_a_partners_field_ends_where_its_schema_does(
         ("١", None), ("²", None), ("0x10", None), ("1_0", None),
     ],
 )  # fmt: skip
-def test_a_page_has_from_one_to_a_thousand_items(sent: str, found: int | None) -> None:
+def test_a_page_has_from_one_to_a_thousand_items(sent: str, expected: int | None) -> None:
     class Query(QuerySchema):
         limit = PageSizeField()
 
-    if found is None:
+    if expected is None:
         with pytest.raises(InvalidInput) as caught:
             load_parameters(Query(), {"limit": [sent]})
-        assert [one["code"] for one in caught.value.errors] == ["invalid-limit"]
+        assert [error["code"] for error in caught.value.errors] == ["invalid-limit"]
     else:
-        assert load_parameters(Query(), {"limit": [sent]}) == {"limit": found}
+        assert load_parameters(Query(), {"limit": [sent]}) == {"limit": expected}
 
 
 @ANY
-def test_pages_hold_exactly_what_is_asked_for(app: Flask, partner: Caller) -> None:
+def test_page_sizes_are_exact(app: Flask, partner: Caller) -> None:
     rows = [{"client_name": "x", "email": f"a{n}{HOST}"} for n in range(MAX_PAGE_SIZE + 1)]
     bulk = Bulk(app, partner)
     job = bulk.upload("create", rows)
@@ -137,7 +137,7 @@ def test_pages_hold_exactly_what_is_asked_for(app: Flask, partner: Caller) -> No
         ("X-Request-ID", 129, 201),
     ],
 )
-def test_a_header_ends_where_it_is_said_to(partner: Caller, name: str, length: int, status: int) -> None:
+def test_header_length_limits_match_the_documentation(partner: Caller, name: str, length: int, status: int) -> None:
     response = partner("POST", "/tenants", json=EXAMPLE, headers={name: "x" * length})
     assert response.status_code == status
     assert (response.headers["X-Request-ID"] == "x" * length) == (name == X_ID and length == 128)
@@ -188,12 +188,12 @@ def test_no_header_makes_the_server_fail(partner: Caller, header: str) -> None:
         require_answers(partner, tenant, {_environ(header): value})
 
 
-def require_answers(partner: Caller, made: dict[str, Any], raw: dict[str, str]) -> None:
+def require_answers(partner: Caller, document: dict[str, Any], raw: dict[str, str]) -> None:
     """Assert that calls with these variables of the environment are answered, shortly and with sound headers."""
     for method, path, body in (
         ("GET", "/tenants?limit=1", None),
-        ("GET", f"/tenants/{made['tenant']}", None),
-        ("PATCH", f"/tenants/{made['tenant']}", b'{"industry":"x"}'),
+        ("GET", f"/tenants/{document['tenant']}", None),
+        ("PATCH", f"/tenants/{document['tenant']}", b'{"industry":"x"}'),
         ("GET", "/problems", None),
     ):
         response = partner(method, path, data=body, content_type=body and "application/json", environ_overrides=raw)

@@ -166,17 +166,17 @@ STORABLE = st.recursive(SCALARS, containers, max_leaves=30)
 
 
 @given(STORABLE)
-def test_what_is_rendered_is_read_back(value: Any) -> None:
+def test_dumped_json_parses_to_the_same_value(value: Any) -> None:
     assert repr(parse_json(dump_json(value).encode())) == repr(value)
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        found = parse_json(data)
+        value = parse_json(data)
     except MalformedJSON:
         return
-    assert parse_json(dump_json(found).encode()) == found
+    assert parse_json(dump_json(value).encode()) == value
 
 
 @st.composite

@@ -62,11 +62,11 @@ def inventory() -> set[tuple[str, str]]:
 
 
 def test_each_line_of_the_log_has_fields_and_stands_in_the_documentation() -> None:
-    listed, found = inventory(), list(lines())
-    assert len(found) > 40
-    assert [line.where for line in found if not line.has_fields] == []
-    assert [line.where for line in found if line.message is None] == []
-    written = {(str(line.message), LEVELS.get(line.level, line.level).upper()) for line in found}
+    listed, records = inventory(), list(lines())
+    assert len(records) > 40
+    assert [line.where for line in records if not line.has_fields] == []
+    assert [line.where for line in records if line.message is None] == []
+    written = {(str(line.message), LEVELS.get(line.level, line.level).upper()) for line in records}
     assert listed == written
 
 
@@ -183,7 +183,7 @@ def test_requests_for_absent_tenants_are_logged_as_a_count(app: Flask, caplog: p
     assert list_records(caplog)[0].getMessage() == "3 requests of partner 'one' returned 404 in 60 seconds"
 
 
-def test_a_foreign_tenant_is_counted_and_no_line_of_its_own(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_404_of_another_partners_tenant_has_no_line_of_its_own(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     tenant = Caller(app).create()
     caplog.set_level(logging.INFO, REFUSALS)
     assert Caller(app)("GET", f"/tenants/{tenant['tenant']}").status_code == 404

@@ -1,4 +1,4 @@
-"""What a body may be, what an answer may be, and how large a body gets."""
+"""Media types and sizes of bodies, and media types of responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIMIT = 1024 * 1024
 
 
 def path(partner: Caller, method: str) -> str:
-    """Where `method` writes: a tenant that exists, where it needs one."""
+    """The path for `method`, of an existing tenant if it needs one."""
     return "/tenants" if method == "POST" else f"/tenants/{partner.create()['tenant']}"
 
 
@@ -131,11 +131,11 @@ def test_accept_without_json_returns_406_and_writes_nothing(partner: Caller, acc
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE", "GET"])
 def test_every_method_answers_406(partner: Caller, method: str) -> None:
     tenant = partner.create()
-    one = f"/tenants/{tenant['tenant']}"
+    path = f"/tenants/{tenant['tenant']}"
     body = {} if method in ("GET", "DELETE") else {"json": EXAMPLE}
-    response = partner(method, one, headers={"Accept": "text/html"}, **body)
+    response = partner(method, path, headers={"Accept": "text/html"}, **body)
     assert_problem(response, 406, "not-acceptable", IN_JSON, offered=["application/json"])
-    assert partner("GET", one).get_json() == tenant
+    assert partner("GET", path).get_json() == tenant
 
 
 @pytest.mark.parametrize(
@@ -263,5 +263,5 @@ def create_chunked(address: Address, token: str, body: bytes) -> tuple[int, dict
 
 
 def names(partner: Caller) -> list[str]:
-    """What this partner has written."""
+    """Return the names of this partner's tenants."""
     return [tenant["client_name"] for tenant in partner("GET", "/tenants").get_json()["items"]]

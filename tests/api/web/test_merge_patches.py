@@ -25,17 +25,17 @@ vectors = pytest.mark.parametrize(("target", "patch", "result"), VECTORS, ids=st
 @pytest.fixture(scope="module")
 def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """One host with settings for all tests of this module."""
-    with open_host(request, database, make=tenant_settings.make_host) as made:
-        yield made
+    with open_host(request, database, make=tenant_settings.make_host) as new_app:
+        yield new_app
 
 
 def are_texts(value: Any) -> bool:
-    """Whether metadata can be this."""
-    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    """Return whether metadata accepts this value."""
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 @vectors
-def test_the_examples_hold(target: Any, patch: Any, result: Any) -> None:
+def test_rfc_7396_examples_leave_the_target_unchanged(target: Any, patch: Any, result: Any) -> None:
     before = json.dumps(target)
     assert apply_merge_patch(target, patch) == result
     assert json.dumps(target) == before
@@ -72,7 +72,7 @@ def test_rfc_7396_examples_hold_for_settings(partner: Caller, target: Any, patch
 
 
 @pytest.mark.parametrize("patch", [["c", "d"], ["c"], None, "bar", 5], ids=str)
-def test_a_patch_that_leaves_no_object_at_all_is_refused(partner: Caller, patch: Any) -> None:
+def test_patch_without_an_object_result_is_refused(partner: Caller, patch: Any) -> None:
     tenant = partner.create()
     options: dict[str, Any] = {"json": patch} if patch is not None else {"data": "null"}
     for method, kind in (("PATCH", TYPE), ("PUT", "application/json")):

@@ -30,8 +30,8 @@ def page(sizes: list[int], limit: int, after: int = -1, step: int = 100) -> tupl
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 10, 11, 100])
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])
 def test_a_page_has_as_many_rows_as_its_limit(step: int, count: int) -> None:
-    found, end = page([1] * count, 10, step=step)
-    assert found == [*range(min(count, 10))]
+    rows, end = page([1] * count, 10, step=step)
+    assert rows == [*range(min(count, 10))]
     assert end == (9 if count > 10 else None)
 
 
@@ -54,7 +54,7 @@ def test_texts_are_measured_in_bytes(text: str | None, size: int) -> None:
     assert measure_text(text) == size
 
 
-def whole(partner: Caller, path: str, sign: str, **headers: str) -> tuple[list[dict[str, Any]], list[int]]:
+def read_whole_list(partner: Caller, path: str, sign: str, **headers: str) -> tuple[list[dict[str, Any]], list[int]]:
     """Every item of a list, and how many bytes its pages have."""
     items: list[dict[str, Any]] = []
     sizes: list[int] = []
@@ -81,10 +81,10 @@ def test_lists_of_large_documents_end_early(partner: Caller) -> None:
         }
         for n in range(30)
     ]
-    made = [partner.create(**row)["tenant"] for row in rows]
+    tenants = [partner.create(**row)["tenant"] for row in rows]
     for path, sign, own in (("/tenants?limit=1000", "cursor", "tenant"), ("/events?limit=1000", "after", "tenant")):
-        items, sizes = whole(partner, path, sign)
-        assert [item[own] for item in items] == made
+        items, sizes = read_whole_list(partner, path, sign)
+        assert [item[own] for item in items] == tenants
         assert len(sizes) > 1
         assert max(sizes) < PAGE_BYTES + MIB
 
@@ -95,7 +95,7 @@ def test_items_of_many_errors_end_early(partner: Caller) -> None:
     bulk = Bulk(partner.app, partner)
     job = bulk.upload("create", [json.loads(row)] * 500)
     bulk.work()
-    items, sizes = whole(partner, f"/bulk-jobs/{job.id}/items?limit=1000", "cursor")
+    items, sizes = read_whole_list(partner, f"/bulk-jobs/{job.id}/items?limit=1000", "cursor")
     assert [item["row"] for item in items] == [*range(1, 501)]
     assert max(sizes) < PAGE_BYTES + MIB
     for item in items:

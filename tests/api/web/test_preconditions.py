@@ -1,4 +1,4 @@
-"""If-Match and If-None-Match (RFC 9110 §13), and what wins over them."""
+"""If-Match and If-None-Match (RFC 9110 §13), and refusals with precedence over them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_every_version_has_its_own_etag(partner: Caller) -> None:
     assert_problem(stale, 412, "precondition-failed", STALE_DETAIL)
 
 
-def test_a_stale_if_match_is_refused_even_where_nothing_would_change(partner: Caller) -> None:
+def test_stale_if_match_returns_412_even_if_nothing_would_change(partner: Caller) -> None:
     tenant = partner.create(industry="Energy")
     response = write(partner, "PATCH", tenant_path(tenant), {"If-Match": '"7"'})
     assert_problem(response, 412, "precondition-failed", STALE_DETAIL)
@@ -215,10 +215,10 @@ def test_409_of_the_state_wins_over_412(partner: Caller, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 def test_412_wins_over_a_taken_address(partner: Caller, method: str) -> None:
-    holder, made = partner.create(), partner.create()
+    holder, tenant = partner.create(), partner.create()
     body = {"client_name": "Example Corp", "email": holder["email"]}
     assert_problem(
-        partner(method, tenant_path(made), json=body, headers=STALE), 412, "precondition-failed", STALE_DETAIL
+        partner(method, tenant_path(tenant), json=body, headers=STALE), 412, "precondition-failed", STALE_DETAIL
     )
 
 
@@ -249,32 +249,32 @@ def strict_app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]
 
 @pytest.fixture
 def strict(strict_app: Flask) -> Caller:
-    """Somebody who may do everything, in an app that demands If-Match."""
+    """A caller with all permissions, in an app that requires If-Match."""
     return Caller(strict_app, roles=["provisioning-admin"])
 
 
 @pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"99"'}], ids=["no condition", "another condition"])
 @pytest.mark.parametrize("name", EVERY_WRITE)
 def test_required_if_match_missing_returns_428(strict: Caller, name: str, headers: dict[str, str]) -> None:
-    made = ready(strict, name)
+    resource = ready(strict, name)
     before = fetch_all_rows(strict.app)
-    assert_problem(send_write(strict, name, made, headers), 428, "precondition-required", DEMANDED)
+    assert_problem(send_write(strict, name, resource, headers), 428, "precondition-required", DEMANDED)
     assert fetch_all_rows(strict.app) == before
 
 
 @pytest.mark.parametrize("header", ['"{}"', "*", '"0", "{}"'], ids=["its version", "any version", "a list"])
 @pytest.mark.parametrize("name", EVERY_WRITE)
 def test_required_if_match_accepts_any_matching_tag(strict: Caller, name: str, header: str) -> None:
-    made = ready(strict, name)
-    response = send_write(strict, name, made, {"If-Match": header.format(made["version"])})
+    resource = ready(strict, name)
+    response = send_write(strict, name, resource, {"If-Match": header.format(resource["version"])})
     assert response.status_code in (200, 204), response.text
 
 
 @pytest.mark.parametrize("header", ['"99"', '"0", W/"99"'])
 @pytest.mark.parametrize("name", EVERY_WRITE)
 def test_required_if_match_stale_returns_412(strict: Caller, name: str, header: str) -> None:
-    made = ready(strict, name)
-    assert_problem(send_write(strict, name, made, {"If-Match": header}), 412, "precondition-failed", STALE_DETAIL)
+    resource = ready(strict, name)
+    assert_problem(send_write(strict, name, resource, {"If-Match": header}), 412, "precondition-failed", STALE_DETAIL)
 
 
 def test_creating_is_exempt(strict: Caller) -> None:
@@ -308,15 +308,15 @@ class TestWhatWins:
 
     @pytest.mark.parametrize("name", EVERY_WRITE)
     def test_401(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
-        made, nobody = ready(strict, name), Caller(strict.app)
-        nobody.token = "oops"
-        check_problem(send_write(nobody, name, made, headers), status=401, code="invalid-token")
+        resource, anonymous = ready(strict, name), Caller(strict.app)
+        anonymous.token = "oops"
+        check_problem(send_write(anonymous, name, resource, headers), status=401, code="invalid-token")
 
     @pytest.mark.parametrize("name", EVERY_WRITE)
     def test_403(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
-        made = ready(strict, name)
+        resource = ready(strict, name)
         viewer = strict.with_roles("partner-viewer")
-        check_problem(send_write(viewer, name, made, headers), status=403, code="insufficient-permission")
+        check_problem(send_write(viewer, name, resource, headers), status=403, code="insufficient-permission")
 
     @pytest.mark.parametrize("name", TO_AN_ID)
     def test_404(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
@@ -325,14 +325,14 @@ class TestWhatWins:
 
     @pytest.mark.parametrize("name", EVERY_WRITE)
     def test_400(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
-        made = ready(strict, name)
-        response = send_write(strict, name, made, headers, query="force=true")
+        resource = ready(strict, name)
+        response = send_write(strict, name, resource, headers, query="force=true")
         check_problem(response, status=400, code="invalid-parameter")
 
     @pytest.mark.parametrize("name", ["patch", "replace", "upsert", "suspend"])
     def test_400_of_the_body(self, strict: Caller, name: str, headers: dict[str, str]) -> None:
-        made = ready(strict, name)
-        response = send_write(strict, name, made, headers, json={"status": "active"})
+        resource = ready(strict, name)
+        response = send_write(strict, name, resource, headers, json={"status": "active"})
         check_problem(response, status=400, code="validation-error")
 
     @pytest.mark.parametrize(("name", "state"), [
@@ -340,11 +340,11 @@ class TestWhatWins:
         ("restore", "active"), ("restore", "suspended"),
     ])  # fmt: skip
     def test_409_of_the_state(self, strict: Caller, name: str, state: str, headers: dict[str, str]) -> None:
-        made = create_in_state(strict, state)
-        check_problem(send_write(strict, name, made, headers), status=409, code="invalid-state", tenant_status=state)
+        tenant = create_in_state(strict, state)
+        check_problem(send_write(strict, name, tenant, headers), status=409, code="invalid-state", tenant_status=state)
 
 
-def test_of_several_headers_every_tag_counts(partner: Caller) -> None:
+def test_tags_of_several_headers_are_combined(partner: Caller) -> None:
     response = partner("PATCH", tenant_path(partner.create()), json={}, headers={"If-Match": '"7","8", "1"'})
     assert response.status_code == 200
 
@@ -370,9 +370,9 @@ def send_write(
     caller: Caller, name: str, tenant: dict[str, Any], headers: dict[str, str], query: str = "", **options: Any
 ) -> Any:
     """The answer to one of `EVERY_WRITE`."""
-    method, path, given, _ = EVERY_WRITE[name]
+    method, path, write_options, _ = EVERY_WRITE[name]
     joined = path.format(tenant["tenant"]) + (f"{'&' if '?' in path else '?'}{query}" if query else "")
-    return caller(method, joined, headers=headers, **{**given, **options})
+    return caller(method, joined, headers=headers, **{**write_options, **options})
 
 
 def tenant_path(tenant: dict[str, Any]) -> str:

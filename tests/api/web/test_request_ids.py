@@ -1,4 +1,4 @@
-"""One id for a request: its header, problem, event and log line show the same, the host's own where it has one."""
+"""Request ids: header, problem, event and log line show the same id, the host's own if it has one."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def host(database_url: str, mount: str, prepare: Prepare, **config: Any) -> Call
     return Caller(app)
 
 
-def in_g(value: Any, name: str = "request_id") -> Prepare:
+def use_g(value: Any, name: str = "request_id") -> Prepare:
     """A host that makes an id in a hook and sends it in another."""
 
     def prepare(app: Flask) -> None:
         app.before_request(lambda: setattr(g, name, value))
 
         @app.after_request
-        def mark(answer: Response) -> Response:
-            answer.headers["X-Request-ID"] = str(value)
-            return answer
+        def mark(response: Response) -> Response:
+            response.headers["X-Request-ID"] = str(value)
+            return response
 
     return prepare
 
 
-def in_environ(value: Any, name: str = "request_id") -> Prepare:
+def use_environ(value: Any, name: str = "request_id") -> Prepare:
     """A host with a middleware that makes an id."""
 
     def prepare(app: Flask) -> None:
@@ -59,14 +59,14 @@ def in_environ(value: Any, name: str = "request_id") -> Prepare:
     return prepare
 
 
-def in_the_header(value: Any) -> Prepare:
+def use_header(value: Any) -> Prepare:
     """A host that only overwrites the header of each answer."""
 
     def prepare(app: Flask) -> None:
         @app.after_request
-        def mark(answer: Response) -> Response:
-            answer.headers["X-Request-ID"] = str(value)
-            return answer
+        def mark(response: Response) -> Response:
+            response.headers["X-Request-ID"] = str(value)
+            return response
 
     return prepare
 
@@ -83,9 +83,9 @@ def ids(caller: Caller, caplog: pytest.LogCaptureFixture, **headers: str) -> str
         caller.with_roles("nobody")("GET", "/tenants", headers=headers),
         caller.client.get("/api/provisioning/tenants", headers=headers),
     ]
-    told = [vars(record)["request_id"] for record in caplog.records if record.name == REFUSALS]
-    assert [answer.headers["X-Request-ID"] for answer in refused] == told
-    assert [answer.get_json()["request_id"] for answer in refused] == told
+    logged_ids = [vars(record)["request_id"] for record in caplog.records if record.name == REFUSALS]
+    assert [response.headers["X-Request-ID"] for response in refused] == logged_ids
+    assert [response.get_json()["request_id"] for response in refused] == logged_ids
     absent = caller("GET", "/nothing", headers=headers)
     assert absent.get_json()["request_id"] == absent.headers["X-Request-ID"]
     return str(response.headers["X-Request-ID"])
@@ -98,7 +98,7 @@ OWN = uuid.UUID("0190aaaa-0000-7000-8000-000000000000")
 def test_an_id_that_the_host_keeps_in_g_is_everywhere(
     database_url: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert ids(host(database_url, "blueprint", in_g(value)), caplog, **{"X-Request-ID": "callers"}) == str(value)
+    assert ids(host(database_url, "blueprint", use_g(value)), caplog, **{"X-Request-ID": "callers"}) == str(value)
 
 
 @MOUNTS
@@ -107,13 +107,13 @@ def test_an_id_that_a_middleware_keeps_in_the_environ_is_everywhere(
     database_url: str, mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     named = {"PROVISIONING_REQUEST_ID_KEY": "FLASK_REQUEST_ID"}
-    assert ids(host(database_url, mount, in_environ("host-1", "FLASK_REQUEST_ID"), **named), caplog) == "host-1"
+    assert ids(host(database_url, mount, use_environ("host-1", "FLASK_REQUEST_ID"), **named), caplog) == "host-1"
 
 
 @pytest.mark.one_database
 def test_the_host_names_the_place(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
     named = {"PROVISIONING_REQUEST_ID_KEY": "correlation_id"}
-    assert ids(host(database_url, "blueprint", in_g("host-1", "correlation_id"), **named), caplog) == "host-1"
+    assert ids(host(database_url, "blueprint", use_g("host-1", "correlation_id"), **named), caplog) == "host-1"
 
 
 @MOUNTS
@@ -121,7 +121,7 @@ def test_the_host_names_the_place(database_url: str, caplog: pytest.LogCaptureFi
 def test_a_header_that_a_hook_overwrites_keeps_the_id_of_the_event(
     database_url: str, mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caller = host(database_url, mount, in_the_header("host-1"))
+    caller = host(database_url, mount, use_header("host-1"))
     assert ids(caller, caplog, **{"X-Request-ID": "callers-1"}) == "callers-1"
 
 
@@ -134,16 +134,16 @@ HOSTILE = ["a\r\nSet-Cookie: a=b", "x" * 129, "", "a b", "日本", "a\x00", b"by
 def test_a_hostile_id_is_not_adopted(
     database_url: str, mount: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = ids(host(database_url, mount, in_environ(value)), caplog)
-    assert REQUEST_ID_PATTERN.fullmatch(found)
-    assert found != str(value)
+    request_ids = ids(host(database_url, mount, use_environ(value)), caplog)
+    assert REQUEST_ID_PATTERN.fullmatch(request_ids)
+    assert request_ids != str(value)
 
 
 @MOUNTS
 @pytest.mark.one_database
 @pytest.mark.parametrize(("sent", "kept"), [("a.B_c-9", True), ("x" * 128, True), ("x" * 129, False), ("a,b", False)])
-def test_the_callers_id_is_adopted_where_it_is_well_formed(
+def test_well_formed_request_id_is_adopted(
     database_url: str, mount: str, sent: str, kept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = ids(host(database_url, mount, lambda _app: None), caplog, **{"X-Request-ID": sent})
-    assert (found == sent) is kept
+    request_id = ids(host(database_url, mount, lambda _app: None), caplog, **{"X-Request-ID": sent})
+    assert (request_id == sent) is kept

@@ -1,4 +1,4 @@
-"""What a GET shows is what the document says, and a PUT takes it back: every resource, every kind of field."""
+"""Every GET matches the document and is accepted by PUT, for every resource and every kind of field."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Colour(enum.Enum):
 
 
 class Inner(Schema):
-    """What is nested."""
+    """A nested object."""
 
     city = fields.String(required=True)
     zip = fields.Integer(as_string=True, allow_none=True)
@@ -151,14 +151,14 @@ def get_key(name: str) -> str:
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, Flask]]:
     """A host with fields of every kind, and one with such settings."""
     folder = tmp_path_factory.mktemp("round")
-    made = (
+    new_apps = (
         custom_fields.make_host(f"sqlite:///{folder}/fields.sqlite3", EVERY, ()),
         tenant_settings.make_host(
             f"sqlite:///{folder}/settings.sqlite3", namespaces={**tenant_settings.NAMESPACES, "ns": EVERY}
         ),
     )
-    yield made
-    for app in made:
+    yield new_apps
+    for app in new_apps:
         get_engine(app).dispose()
 
 
@@ -173,14 +173,14 @@ def test_an_own_field_is_shown_as_documented_and_taken_back(
 ) -> None:
     partner, documented, sent = Caller(apps[0]), documents[0], CASES[name].sent
     body = {**EXAMPLE, **({} if sent is ABSENT else {get_key(name): sent})}
-    made = partner("POST", "/tenants", json=body)
-    assert made.status_code == 201, made.text
-    shown = made.get_json()
-    known = documented.component("schemas", "TenantInput")
-    assert documented.errors(known, body) == []
-    documented.require(made, "POST", "/tenants")
-    back = {field: value for field, value in shown.items() if field in known["properties"]}
-    assert documented.errors(known, back) == []
+    created = partner("POST", "/tenants", json=body)
+    assert created.status_code == 201, created.text
+    shown = created.get_json()
+    schema = documented.component("schemas", "TenantInput")
+    assert documented.errors(schema, body) == []
+    documented.require(created, "POST", "/tenants")
+    back = {field: value for field, value in shown.items() if field in schema["properties"]}
+    assert documented.errors(schema, back) == []
     response = partner("PUT", f"/tenants/{shown['tenant']}", json=back)
     assert (response.status_code, response.get_json()) == (200, shown)
 
@@ -192,10 +192,10 @@ def test_a_setting_is_shown_as_documented_and_taken_back(
     partner, documented = Caller(apps[1]), documents[1]
     path = f"/tenants/{partner.create()['tenant']}/settings"
     body = {"ns": {get_key(name): CASES[name].sent}}
-    made = partner("PUT", path, json=body)
-    assert made.status_code == 200, made.text
-    shown = made.get_json()
-    documented.require(made, "PUT", "/tenants/{tenant_id}/settings")
+    changed = partner("PUT", path, json=body)
+    assert changed.status_code == 200, changed.text
+    shown = changed.get_json()
+    documented.require(changed, "PUT", "/tenants/{tenant_id}/settings")
     assert documented.errors(documented.component("schemas", "ExplicitSettingsInput"), shown["explicit"]) == []
     schema = partner("GET", "/settings-schema").get_json()
     errors = Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(shown["explicit"])
@@ -276,7 +276,7 @@ RESOURCES = (
 
 
 @pytest.mark.parametrize("prepare", RESOURCES)
-def test_a_put_takes_back_what_a_get_shows(
+def test_put_accepts_the_body_of_a_get(
     apps: tuple[Flask, Flask], documents: tuple[DocumentedHost, DocumentedHost], prepare: Callable[[Flask], Prepared]
 ) -> None:
     documented = documents[1]
@@ -289,8 +289,8 @@ def test_a_put_takes_back_what_a_get_shows(
     (media_type,) = documented.operation("PUT", template)["requestBody"]["content"].values()
     if "explicit" not in shown:
         _, _, name = media_type["schema"]["$ref"].rpartition("/")
-        known = documented.component("schemas", name)["properties"]
-        back = {field: value for field, value in shown.items() if field in known}
+        schema_properties = documented.component("schemas", name)["properties"]
+        back = {field: value for field, value in shown.items() if field in schema_properties}
     assert documented.errors(media_type["schema"], back) == []
     response = caller("PUT", path, json=back, headers={"If-Match": before.headers["ETag"]})
     assert (response.status_code, response.get_json()) == (200, shown)
@@ -300,6 +300,6 @@ def test_a_put_takes_back_what_a_get_shows(
 def test_every_resource_that_is_read_and_replaced_is_tried(
     apps: tuple[Flask, Flask], documents: tuple[DocumentedHost, DocumentedHost]
 ) -> None:
-    pairs = {path for path, found in documents[1].document["paths"].items() if {"get", "put"} <= found.keys()}
+    pairs = {path for path, operations in documents[1].document["paths"].items() if {"get", "put"} <= operations.keys()}
     assert pairs == {prepare(apps[1])[1] for prepare in RESOURCES}
     assert all(re.fullmatch("(/[a-z{}_]+)+", path) for path in pairs)

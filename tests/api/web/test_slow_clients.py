@@ -96,7 +96,7 @@ def test_seats_are_fewer_than_half_of_the_threads(
 
 
 @pytest.mark.one_database
-def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
+def test_waitress_thread_count_sets_the_long_request_slots(make_app: MakeApp) -> None:
     partner = Caller(make_app())
     with serve(partner.app, threads=10) as address:
         body = {"client_name": "A", "email": "a@example.com"}
@@ -107,7 +107,7 @@ def test_waitress_is_asked_how_many_threads_it_has(make_app: MakeApp) -> None:
 # Holds.
 
 
-def test_a_body_may_take_its_seconds_and_no_more() -> None:
+def test_body_has_a_time_limit() -> None:
     hand, free = Hand(), RequestSlots(1, 1)
     held = hold(hand, free)
     held.start_waiting()
@@ -138,7 +138,7 @@ def test_a_fast_body_takes_no_seat_and_a_slow_one_does() -> None:
     assert free.used == 0
 
 
-def test_time_in_which_nothing_is_waited_for_is_not_the_client_s() -> None:
+def test_time_without_waiting_does_not_count_against_the_client() -> None:
     hand = Hand()
     held = hold(hand, RequestSlots(1, 1), seconds=1000, pace=MIN_BYTES_PER_SECOND)
     for _ in range(10):
@@ -176,12 +176,12 @@ def test_the_watchdog_shuts_down_the_connection_of_a_client_that_is_too_slow() -
     ours, client = socket.socketpair()
     held.start_waiting()
     watchdog.add(held, ours)
-    found: list[bytes] = []
-    reader = threading.Thread(target=lambda: found.append(ours.recv(10)))
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(ours.recv(10)))
     reader.start()
     hand.now = 11
     reader.join(30)
-    assert found == [b""]
+    assert received == [b""]
     ours.sendall(b"an answer")
     assert client.recv(100) == b"an answer"
     ours.close()
@@ -247,11 +247,11 @@ def send(address: Address, token: str, route: str, *lines: str, body: bytes = b"
 
 
 def read_response(connection: socket.socket) -> tuple[int, Any]:
-    """What a server answers."""
-    answer = b""
-    while b"}" not in answer and (part := connection.recv(65536)):
-        answer += part
-    start, _, content = answer.partition(b"\r\n\r\n")
+    """Read a server's response."""
+    response = b""
+    while b"}" not in response and (part := connection.recv(65536)):
+        response += part
+    start, _, content = response.partition(b"\r\n\r\n")
     return int(start.split()[1]), json.loads(content)
 
 
@@ -304,17 +304,17 @@ HELD = {
 @pytest.mark.alone
 @pytest.mark.one_database
 def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> None:
-    one, other = signed_token("acme"), signed_token("globex")
+    token, other = signed_token("acme"), signed_token("globex")
     rows = [{"client_name": "n" * 200, "email": f"n{number}@example.com"} for number in range(1000)]
-    job = send_request(gunicorn, "POST", f"{PREFIX}/bulk-jobs", one, rows).json()["job"]
+    job = send_request(gunicorn, "POST", f"{PREFIX}/bulk-jobs", token, rows).json()["job"]
     for name, (route, head, body) in HELD.items():
-        held = [send(gunicorn, one, route.format(job=job), *head, body=body) for _ in range(8)]
-        begun = time.monotonic()
-        found = send_request(gunicorn, "GET", f"{PREFIX}/tenants?limit=1", other)
-        took = time.monotonic() - begun
+        held = [send(gunicorn, token, route.format(job=job), *head, body=body) for _ in range(8)]
+        start = time.monotonic()
+        reply = send_request(gunicorn, "GET", f"{PREFIX}/tenants?limit=1", other)
+        took = time.monotonic() - start
         for connection in held:
             connection.close()
-        assert (found.status, took < SHORT_REQUEST_SECONDS + 2 * WATCHDOG_INTERVAL_SECONDS + 2) == (200, True), (
+        assert (reply.status, took < SHORT_REQUEST_SECONDS + 2 * WATCHDOG_INTERVAL_SECONDS + 2) == (200, True), (
             name,
             took,
         )
@@ -325,8 +325,8 @@ def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> 
 @pytest.mark.alone
 @pytest.mark.one_database
 def test_slow_drips_end_with_the_deadline_and_leave_the_server_free(gunicorn: Address) -> None:
-    one, other = signed_token("acme"), signed_token("globex")
-    held = [send(gunicorn, one, "POST /tenants", JSON, "Content-Length: 1000", body=b"{") for _ in range(8)]
+    token, other = signed_token("acme"), signed_token("globex")
+    held = [send(gunicorn, token, "POST /tenants", JSON, "Content-Length: 1000", body=b"{") for _ in range(8)]
     stopped = threading.Event()
 
     def drip() -> None:
@@ -338,10 +338,10 @@ def test_slow_drips_end_with_the_deadline_and_leave_the_server_free(gunicorn: Ad
     dripping = threading.Thread(target=drip)
     dripping.start()
     try:
-        answers = [read_response(connection) for connection in held]
+        responses = [read_response(connection) for connection in held]
     finally:
         stopped.set()
         dripping.join()
-    codes = sorted((status, problem["code"]) for status, problem in answers)
+    codes = sorted((status, problem["code"]) for status, problem in responses)
     assert codes == [(408, "body-too-slow")] * 2 + [(429, "too-many-long-requests")] * 6
     assert send_request(gunicorn, "GET", f"{PREFIX}/tenants", other).status == 200

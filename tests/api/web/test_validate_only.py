@@ -109,14 +109,14 @@ def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
 @pytest.fixture
 def partner(app: Flask) -> Caller:
     """A partner's administrator who may do everything."""
-    found = Caller(app, roles=["provisioning-admin"])
-    found.create(email="holder@example.com")
-    return found
+    caller = Caller(app, roles=["provisioning-admin"])
+    caller.create(email="holder@example.com")
+    return caller
 
 
 @pytest.mark.parametrize("write", SUCCESSES.values(), ids=SUCCESSES)
 def test_dry_run_returns_the_response_of_the_write_and_leaves_nothing(partner: Caller, write: Write) -> None:
-    tenant = tenant_in(partner, write.state)
+    tenant = create_tenant_in(partner, write.state)
     before = fetch_all_rows(partner.app)
     rehearsed = send(partner, write, tenant, rehearse=True)
     assert fetch_all_rows(partner.app) == before
@@ -143,22 +143,26 @@ def test_wrong_input_is_refused_as_by_the_write(partner: Caller, status: int, co
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
 def test_dry_run_needs_the_permission_to_write(partner: Caller, write: Write) -> None:
     assert_refused_alike(
-        partner.with_roles("partner-viewer"), write, 403, "insufficient-permission", tenant_in(partner, write.state)
+        partner.with_roles("partner-viewer"),
+        write,
+        403,
+        "insufficient-permission",
+        create_tenant_in(partner, write.state),
     )
 
 
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
 def test_dry_run_without_a_token_returns_401(partner: Caller, write: Write) -> None:
-    nobody = Caller(partner.app, partner.partner)
-    nobody.token = "oops"
-    assert_refused_alike(nobody, write, 401, "invalid-token", tenant_in(partner, write.state))
+    anonymous = Caller(partner.app, partner.partner)
+    anonymous.token = "oops"
+    assert_refused_alike(anonymous, write, 401, "invalid-token", create_tenant_in(partner, write.state))
 
 
 @pytest.mark.one_database("a flag is read before any database is asked")
 @pytest.mark.parametrize("value", ["yes", "1", "", "TRUE", "true "])
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
 def test_value_must_be_true_or_false(partner: Caller, write: Write, value: str) -> None:
-    tenant = tenant_in(partner, write.state)
+    tenant = create_tenant_in(partner, write.state)
     before = fetch_all_rows(partner.app)
     response = send(partner, write, tenant, f"validate_only={value}")
     assert_invalid_parameters(response, ("#/validate_only", "invalid-flag", "Must be true or false."))
@@ -166,8 +170,8 @@ def test_value_must_be_true_or_false(partner: Caller, write: Write, value: str) 
 
 
 @pytest.mark.parametrize("write", EVERY_WRITE.values(), ids=EVERY_WRITE)
-def test_false_writes(partner: Caller, write: Write) -> None:
-    tenant = tenant_in(partner, write.state)
+def test_validate_only_false_writes(partner: Caller, write: Write) -> None:
+    tenant = create_tenant_in(partner, write.state)
     before = fetch_all_rows(partner.app)
     response = send(partner, write, tenant, "validate_only=false")
     assert response.status_code in (200, 201, 204), response.text
@@ -190,7 +194,7 @@ def test_get_refuses_validate_only(partner: Caller, path: str) -> None:
 def test_dry_run_leaves_the_idempotency_key_unused(partner: Caller, name: str) -> None:
     write = SUCCESSES[name]
     keyed = Write(write.method, write.path, add_headers(write.options, {"Idempotency-Key": "key-1"}), write.state)
-    tenant = tenant_in(partner, write.state)
+    tenant = create_tenant_in(partner, write.state)
     before = fetch_all_rows(partner.app)
     assert send(partner, keyed, tenant, rehearse=True).headers["X-Validate-Only"] == "true"
     assert fetch_all_rows(partner.app) == before
@@ -234,7 +238,7 @@ def test_concurrent_dry_runs_leave_nothing(app: Flask, partner: Caller) -> None:
     assert fetch_all_rows(app) == before
 
 
-def tenant_in(partner: Caller, state: str) -> dict[str, Any]:
+def create_tenant_in(partner: Caller, state: str) -> dict[str, Any]:
     """A tenant with the external id ``crm-1`` in this state."""
     tenant = partner.create(external_id="crm-1")
     if state == "deleted":
@@ -258,7 +262,7 @@ def assert_refused_alike(
     caller: Caller, write: Write, status: int, code: str, tenant: dict[str, Any] | None = None
 ) -> TestResponse:
     """Assert that write and rehearsal are refused with one document, and change nothing; return the rehearsal's."""
-    tenant = tenant or tenant_in(caller, write.state)
+    tenant = tenant or create_tenant_in(caller, write.state)
     before = fetch_all_rows(caller.app)
     rehearsed, done = send(caller, write, tenant, rehearse=True), send(caller, write, tenant)
     check_problem(rehearsed, status=status, code=code)
@@ -278,11 +282,11 @@ def essence(response: TestResponse) -> Any:
 def headers(response: TestResponse) -> dict[str, str]:
     """The headers without what is the rehearsal's, or this request's own."""
     own = ("X-Validate-Only", "X-Request-ID", "Content-Length")
-    found = {name: value for name, value in response.headers.items() if name not in own}
-    if "Location" in found:
-        assert found["Location"] == f"{PREFIX}{tenant_path(response.get_json())}"
-        del found["Location"]
-    return found
+    shown = {name: value for name, value in response.headers.items() if name not in own}
+    if "Location" in shown:
+        assert shown["Location"] == f"{PREFIX}{tenant_path(response.get_json())}"
+        del shown["Location"]
+    return shown
 
 
 def add_headers(options: dict[str, Any], more: dict[str, str]) -> dict[str, Any]:

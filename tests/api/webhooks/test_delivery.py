@@ -106,7 +106,7 @@ def test_every_event_is_delivered_as_the_feed_shows_it(host: Host) -> None:
     assert len(receiver.ids) == 2
 
 
-def test_an_endpoint_gets_what_it_asked_for(host: Host) -> None:
+def test_endpoint_receives_only_its_event_types(host: Host) -> None:
     receiver, other = host.endpoint("tenant.deleted"), host.endpoint()
     tenant = host.partner.create()
     host.partner("DELETE", tenant_path(tenant))
@@ -162,7 +162,7 @@ def test_anything_but_2xx_is_a_failure(host: Host, status: int) -> None:
     assert [row["state"] for row in fetch_rows(host.app, "deliveries")] == ["pending"]
 
 
-def test_after_ten_attempts_it_has_failed(host: Host) -> None:
+def test_delivery_fails_after_ten_attempts(host: Host) -> None:
     receiver, refused = host.endpoint(), host.partner.create()
     receiver.answer = lambda event: (500 if event["tenant"] == refused["tenant"] else 204, {})
     for _ in range(12):
@@ -197,7 +197,7 @@ def test_429_lets_the_endpoint_rest(host: Host) -> None:
     assert len(receiver.taken) == 20
 
 
-def test_410_disables_it_and_says_so(host: Host) -> None:
+def test_410_disables_the_endpoint_and_publishes_an_event(host: Host) -> None:
     receiver = host.endpoint()
     receiver.answer = lambda event: (410, {})
     host.partner.create()
@@ -245,7 +245,7 @@ def test_an_endpoint_that_has_recovered_gets_several_at_once_again(host: Host) -
         host.partner.create()
     host.deliver()
 
-    def answer(event: dict[str, Any]) -> tuple[int, dict[str, str]]:
+    def respond(event: dict[str, Any]) -> tuple[int, dict[str, str]]:
         inside.append(event["id"])
         if len(inside) > 1:
             met.set()
@@ -253,13 +253,13 @@ def test_an_endpoint_that_has_recovered_gets_several_at_once_again(host: Host) -
         inside.remove(event["id"])
         return 204, {}
 
-    receiver.answer = answer
+    receiver.answer = respond
     host.deliver(400)
     assert met.is_set()
     assert host.webhook["failures"] == 0
 
 
-def test_a_claim_that_is_kept_too_late_is_over(host: Host) -> None:
+def test_late_renewal_fails(host: Host) -> None:
     receiver, late = host.endpoint(), host.work()
     host.partner.create()
     publish_all(host.storage)
@@ -316,7 +316,7 @@ def test_deliveries_older_than_the_events_are_removed(host: Host) -> None:
     assert remove_old_deliveries(host.storage, 30) == 0
 
 
-def test_an_event_that_is_gone_is_given_up(host: Host) -> None:
+def test_delivery_of_a_removed_event_is_given_up(host: Host) -> None:
     receiver = host.endpoint()
     receiver.answer = lambda event: (500, {})
     host.partner.create()
@@ -346,7 +346,7 @@ def test_one_endpoint_that_hangs_delays_no_other(host: Host) -> None:
 
 
 @pytest.mark.parametrize(("status", "kept"), [(200, 1024), (500, 8192)])
-def test_of_a_success_less_is_kept_than_of_a_failure(host: Host, status: int, kept: int) -> None:
+def test_successful_attempt_stores_less_than_a_failed_one(host: Host, status: int, kept: int) -> None:
     receiver = host.endpoint()
     receiver.status_text = (status, "\u00e9" * 8192)
     host.partner.create()
@@ -371,7 +371,7 @@ def test_answers_from_the_operator_s_network_are_for_administrators(host: Host) 
 
 
 class SlowSender:
-    """A sender whose every answer takes so many seconds, of which none pass."""
+    """A sender whose every response takes a fixed number of seconds on the clock, without real waiting."""
 
     def __init__(self, latency: float) -> None:
         self.latency, self.sent = latency, 0
@@ -385,7 +385,7 @@ class SlowSender:
 def test_a_slow_endpoint_gives_way_after_a_batch(
     host: Host, monkeypatch: pytest.MonkeyPatch, latency: float, sent: int
 ) -> None:
-    """What is left is due at once, for whichever worker comes next."""
+    """Remaining deliveries are due at once, for any worker."""
     monkeypatch.setattr("flask_tenant_provisioning.webhooks.delivery.BATCH_SIZE", 2)
     host.endpoint()
     for _ in range(6):

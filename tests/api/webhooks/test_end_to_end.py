@@ -27,8 +27,8 @@ from tests.support.webhooks.plain_receiver import LOCAL_WEBHOOKS, Receiver, open
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with open_receiver() as found:
-        yield found
+    with open_receiver() as events:
+        yield events
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ def work(partner: Caller) -> None:
 
 @pytest.mark.parametrize("signing", ["v1", "v1a"])
 def test_a_webhook_is_the_event_of_the_feed_and_verifies(partner: Caller, receiver: Receiver, signing: str) -> None:
-    made = create_endpoint(partner, receiver, signing=signing)
+    endpoint = create_endpoint(partner, receiver, signing=signing)
     tenant = partner.create()
     partner("PATCH", tenant_path(tenant), json={"plan": "gold"})
     work(partner)
-    secret = made["secret"] or made["public_key"]
+    secret = endpoint["secret"] or endpoint["public_key"]
     taken = [verify(body, headers, secret) for headers, body in receiver.requests]
     assert taken == read_feed(partner, tenant=tenant["tenant"])
     assert [headers["webhook-id"] for headers, _ in receiver.requests] == [event["id"] for event in taken]
@@ -80,21 +80,25 @@ def test_both_secrets_sign_while_one_is_rotated(partner: Caller, receiver: Recei
 
 
 def test_a_test_event_and_its_attempt_are_shown(partner: Caller, receiver: Receiver) -> None:
-    made = create_endpoint(partner, receiver, events=["tenant.deleted"])
-    sent = partner("POST", f"/webhooks/{made['webhook']}/test")
+    endpoint = create_endpoint(partner, receiver, events=["tenant.deleted"])
+    sent = partner("POST", f"/webhooks/{endpoint['webhook']}/test")
     assert sent.status_code == 202, sent.text
     work(partner)
     ((headers, body),) = receiver.requests
-    assert verify(body, headers, made["secret"])["type"] == "webhook.test"
+    assert verify(body, headers, endpoint["secret"])["type"] == "webhook.test"
     shown = partner("GET", f"/deliveries/{sent.get_json()['delivery']}").get_json()
-    assert (shown["state"], shown["attempts"], [one["status"] for one in shown["history"]]) == ("succeeded", 1, [204])
+    assert (shown["state"], shown["attempts"], [attempt["status"] for attempt in shown["history"]]) == (
+        "succeeded",
+        1,
+        [204],
+    )
 
 
 def test_a_redelivery_keeps_its_id_and_schedules_nothing(partner: Caller, receiver: Receiver) -> None:
-    made = create_endpoint(partner, receiver)
+    endpoint = create_endpoint(partner, receiver)
     partner.create()
     work(partner)
-    (delivery,) = partner("GET", f"/webhooks/{made['webhook']}/deliveries").get_json()["items"]
+    (delivery,) = partner("GET", f"/webhooks/{endpoint['webhook']}/deliveries").get_json()["items"]
     receiver.status = 500
     assert partner("POST", f"/deliveries/{delivery['delivery']}/redeliver").status_code == 202
     work(partner)
@@ -102,13 +106,13 @@ def test_a_redelivery_keeps_its_id_and_schedules_nothing(partner: Caller, receiv
     assert [(row["state"], row["due_at"]) for row in fetch_rows(partner.app, "deliveries")] == [("failed", None)]
 
 
-def test_a_recovery_sends_what_was_missed(partner: Caller, receiver: Receiver) -> None:
-    made = create_endpoint(partner, receiver, enabled=False)
+def test_recovery_sends_missed_events(partner: Caller, receiver: Receiver) -> None:
+    endpoint = create_endpoint(partner, receiver, enabled=False)
     tenants = [partner.create()["tenant"] for _ in range(3)]
     work(partner)
     assert receiver.requests == []
-    partner("PATCH", f"/webhooks/{made['webhook']}", json={"enabled": True})
-    response = partner("POST", f"/webhooks/{made['webhook']}/recover", json={"since": made["created_at"]})
+    partner("PATCH", f"/webhooks/{endpoint['webhook']}", json={"enabled": True})
+    response = partner("POST", f"/webhooks/{endpoint['webhook']}/recover", json={"since": endpoint["created_at"]})
     assert response.status_code == 202, response.text
     work(partner)
     assert sorted(json.loads(body)["tenant"] for _, body in receiver.requests) == sorted(tenants)
@@ -118,10 +122,10 @@ def test_no_secret_is_in_the_database_or_the_log(
     partner: Caller, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    made = create_endpoint(partner, receiver)
+    endpoint = create_endpoint(partner, receiver)
     partner.create()
     work(partner)
-    secret = made["secret"].removeprefix("whsec_")
+    secret = endpoint["secret"].removeprefix("whsec_")
     tables = ("webhooks", "deliveries", "attempts", "events", "idempotency")
     assert secret not in repr([fetch_rows(partner.app, table) for table in tables])
     assert secret not in caplog.text
@@ -144,7 +148,7 @@ def test_a_worker_process_delivers_and_ends_with_grace(
     make_app: Callable[..., Flask], database_url: str, receiver: Receiver, tmp_path: Path
 ) -> None:
     partner = Caller(make_app(**LOCAL_WEBHOOKS))
-    made = create_endpoint(partner, receiver)
+    endpoint = create_endpoint(partner, receiver)
     (tmp_path / "host.py").write_text(
         f"import tests.support.hosts\napp = tests.support.hosts.make_host({database_url!r}, **{LOCAL_WEBHOOKS!r})\n"
     )
@@ -156,12 +160,12 @@ def test_a_worker_process_delivers_and_ends_with_grace(
             partner.create()
         assert receiver.wait_for(5, 20)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
-        assert (process.returncode, b"Traceback" in said) == (0, False)
+        _, output = process.communicate(timeout=20)
+        assert (process.returncode, b"Traceback" in output) == (0, False)
     finally:
         process.kill()
     for headers, body in receiver.requests:
-        verify(body, headers, made["secret"])
+        verify(body, headers, endpoint["secret"])
     assert {row["state"] for row in fetch_rows(partner.app, "deliveries")} == {"succeeded"}
 
 

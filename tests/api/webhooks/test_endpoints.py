@@ -38,7 +38,7 @@ def endpoint_path(webhook: dict[str, Any], action: str = "") -> str:
 
 
 def public(webhook: dict[str, Any]) -> dict[str, Any]:
-    """What is shown of it later."""
+    """The endpoint as later responses show it."""
     return {name: value for name, value in webhook.items() if name != "secret"}
 
 
@@ -49,8 +49,8 @@ def execute(app: Flask, statement: str, **values: Any) -> Any:
 
 
 def row(webhook: dict[str, Any], app: Flask) -> Any:
-    found = execute(app, "SELECT * FROM provisioning_webhooks WHERE id = :id", id=webhook["webhook"])
-    return found.mappings().one()
+    rows = execute(app, "SELECT * FROM provisioning_webhooks WHERE id = :id", id=webhook["webhook"])
+    return rows.mappings().one()
 
 
 # Creating.
@@ -81,14 +81,14 @@ def test_a_new_endpoint_is_shown_with_its_secret(partner: Caller) -> None:
 
 
 def test_a_v1a_endpoint_has_a_public_key_and_no_secret_to_show(partner: Caller) -> None:
-    made = create(partner, signing="v1a", description="Ünïcode", events=["tenant.*", "*.deleted", "tenant.*"])
-    assert made["secret"] is None
-    assert re.fullmatch(r"whpk_[A-Za-z0-9+/]{43}=", made["public_key"])
-    assert (made["description"], made["events"]) == ("Ünïcode", ["tenant.*", "*.deleted"])
-    assert partner("GET", endpoint_path(made)).get_json()["public_key"] == made["public_key"]
+    endpoint = create(partner, signing="v1a", description="Ünïcode", events=["tenant.*", "*.deleted", "tenant.*"])
+    assert endpoint["secret"] is None
+    assert re.fullmatch(r"whpk_[A-Za-z0-9+/]{43}=", endpoint["public_key"])
+    assert (endpoint["description"], endpoint["events"]) == ("Ünïcode", ["tenant.*", "*.deleted"])
+    assert partner("GET", endpoint_path(endpoint)).get_json()["public_key"] == endpoint["public_key"]
 
 
-def test_everything_wrong_is_said_at_once(partner: Caller) -> None:
+def test_all_errors_are_listed_at_once(partner: Caller) -> None:
     body = {
         "url": "",
         "description": 5,
@@ -145,11 +145,11 @@ def test_dry_run_leaves_nothing_behind(partner: Caller) -> None:
 def test_a_partner_has_as_many_endpoints_as_the_host_allows(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_WEBHOOK_LIMIT=2)
     partner = Caller(app)
-    made = [create(partner), create(partner)]
+    endpoints = [create(partner), create(partner)]
     refused = check_problem(partner("POST", "/webhooks", json={"url": URL}), status=403, code="quota-exceeded", limit=2)
     assert refused["detail"] == "The limit of 2 webhooks is reached."
     create(Caller(app))
-    assert partner("DELETE", endpoint_path(made[0])).status_code == 204
+    assert partner("DELETE", endpoint_path(endpoints[0])).status_code == 204
     create(partner)
 
 
@@ -157,7 +157,7 @@ def test_the_limit_is_exact_when_many_create_at_once(make_app: MakeApp) -> None:
     app = make_app(PROVISIONING_WEBHOOK_LIMIT=3)
     callers = [Caller(app, "racing") for _ in range(12)]
     with ThreadPoolExecutor(12) as pool:
-        statuses = list(pool.map(lambda one: one("POST", "/webhooks", json={"url": URL}).status_code, callers))
+        statuses = list(pool.map(lambda caller: caller("POST", "/webhooks", json={"url": URL}).status_code, callers))
     assert sorted(statuses) == [201] * 3 + [403] * 9
 
 
@@ -165,23 +165,23 @@ def test_the_limit_is_exact_when_many_create_at_once(make_app: MakeApp) -> None:
 
 
 def test_an_endpoint_is_read_without_its_secret(partner: Caller) -> None:
-    made = create(partner)
-    response = partner("GET", endpoint_path(made))
-    assert (response.status_code, response.headers["ETag"], response.get_json()) == (200, '"1"', public(made))
-    unchanged = partner("GET", endpoint_path(made), headers={"If-None-Match": '"1"'})
+    endpoint = create(partner)
+    response = partner("GET", endpoint_path(endpoint))
+    assert (response.status_code, response.headers["ETag"], response.get_json()) == (200, '"1"', public(endpoint))
+    unchanged = partner("GET", endpoint_path(endpoint), headers={"If-None-Match": '"1"'})
     assert (unchanged.status_code, unchanged.headers["ETag"]) == (304, '"1"')
 
 
 def test_a_list_is_read_page_by_page(partner: Caller) -> None:
-    made = [public(create(partner)) for _ in range(5)]
+    created = [public(create(partner)) for _ in range(5)]
     Caller(partner.app)("POST", "/webhooks", json={"url": URL})
-    found, page = [], partner("GET", "/webhooks?limit=2")
+    endpoints, page = [], partner("GET", "/webhooks?limit=2")
     while page.get_json()["next"] is not None:
-        found += page.get_json()["items"]
+        endpoints += page.get_json()["items"]
         link = re.fullmatch(rf'<{PREFIX}(/webhooks\?.*)>; rel="next"', page.headers["Link"])
         assert link is not None
         page = partner("GET", link[1])
-    assert found + page.get_json()["items"] == made
+    assert endpoints + page.get_json()["items"] == created
     assert "Link" not in page.headers
 
 
@@ -193,14 +193,14 @@ def test_a_cursor_is_good_for_its_own_list_alone(partner: Caller) -> None:
 
 
 def test_administrator_reaches_endpoints_of_any_partner(app: Flask, partner: Caller) -> None:
-    made, admin = create(partner), Caller(app, roles=["provisioning-admin"])
+    endpoint, admin = create(partner), Caller(app, roles=["provisioning-admin"])
     query = f"?partner={partner.partner}"
     other = admin("POST", f"/webhooks{query}", json={"url": URL}).get_json()
     assert other["partner"] == partner.partner
-    assert admin("GET", f"/webhooks{query}").get_json()["items"] == [public(made), public(other)]
+    assert admin("GET", f"/webhooks{query}").get_json()["items"] == [public(endpoint), public(other)]
     assert public(other) in admin("GET", "/webhooks?limit=1000").get_json()["items"]
-    assert admin("PATCH", endpoint_path(made), json={"enabled": False}).get_json()["enabled"] is False
-    assert admin("DELETE", endpoint_path(made)).status_code == 204
+    assert admin("PATCH", endpoint_path(endpoint), json={"enabled": False}).get_json()["enabled"] is False
+    assert admin("DELETE", endpoint_path(endpoint)).status_code == 204
     check_problem(partner("GET", f"/webhooks{query}"), status=403, code="insufficient-permission")
 
 
@@ -226,14 +226,14 @@ def test_these_tests_cover_every_route_with_an_endpoint_id() -> None:
 def test_another_partners_endpoint_returns_the_404_of_an_absent_one(
     partner: Caller, method: str, action: str, body: Any
 ) -> None:
-    made, stranger = create(partner), Caller(partner.app)
+    endpoint, stranger = create(partner), Caller(partner.app)
     sent = {} if body is None else {"json": body}
-    for id in (made["webhook"], make_uuid7(), "no-such"):
+    for id in (endpoint["webhook"], make_uuid7(), "no-such"):
         refused = check_problem(
             stranger(method, f"/webhooks/{id}{action}", **sent), status=404, code="webhook-not-found"
         )
         assert refused["detail"] == "Webhook not found."
-    assert partner("GET", endpoint_path(made)).get_json() == public(made)
+    assert partner("GET", endpoint_path(endpoint)).get_json() == public(endpoint)
 
 
 @pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/redeliver")])
@@ -247,25 +247,27 @@ def test_another_partners_delivery_returns_the_404_of_an_absent_one(partner: Cal
 # Changing.
 
 
-def test_a_merge_patch_changes_what_it_names(partner: Caller) -> None:
-    made = create(partner, description="old", events=["tenant.*"])
+def test_merge_patch_changes_named_fields_only(partner: Caller) -> None:
+    endpoint = create(partner, description="old", events=["tenant.*"])
     sent = {"url": f"{URL}/2", "description": None, "events": ["*.deleted"]}
-    response = partner("PATCH", endpoint_path(made), data=json.dumps(sent), content_type="application/merge-patch+json")
+    response = partner(
+        "PATCH", endpoint_path(endpoint), data=json.dumps(sent), content_type="application/merge-patch+json"
+    )
     changed = response.get_json()
     assert (response.status_code, response.headers["ETag"]) == (200, '"2"')
-    assert changed == {**public(made), **sent, "version": 2, "updated_at": changed["updated_at"]}
-    assert changed["updated_at"] >= made["updated_at"]
+    assert changed == {**public(endpoint), **sent, "version": 2, "updated_at": changed["updated_at"]}
+    assert changed["updated_at"] >= endpoint["updated_at"]
 
 
 def test_the_same_values_change_nothing(partner: Caller) -> None:
-    made = create(partner)
+    endpoint = create(partner)
     assert partner(
-        "PATCH", endpoint_path(made), json={"url": URL, "enabled": True, "events": ["*"]}
-    ).get_json() == public(made)
-    assert partner("PATCH", endpoint_path(made), json={}).get_json() == public(made)
+        "PATCH", endpoint_path(endpoint), json={"url": URL, "enabled": True, "events": ["*"]}
+    ).get_json() == public(endpoint)
+    assert partner("PATCH", endpoint_path(endpoint), json={}).get_json() == public(endpoint)
 
 
-def test_the_way_of_signing_stays(partner: Caller) -> None:
+def test_signing_scheme_cannot_be_changed(partner: Caller) -> None:
     refusal = ("#/signing", "read-only", "This field is set by the server.")
     assert_invalid_fields(partner("PATCH", endpoint_path(create(partner)), json={"signing": "v1a"}), refusal)
 
@@ -277,30 +279,31 @@ def test_required_fields_cannot_be_removed(partner: Caller, field: str) -> None:
 
 
 def test_a_write_to_another_version_is_refused(partner: Caller) -> None:
-    made = create(partner)
+    endpoint = create(partner)
     for method, action, body in (("PATCH", "", {"enabled": False}), ("DELETE", "", {}), ("POST", "/rotate-secret", {})):
-        stale = partner(method, endpoint_path(made, action), json=body, headers={"If-Match": '"7"'})
+        stale = partner(method, endpoint_path(endpoint, action), json=body, headers={"If-Match": '"7"'})
         check_problem(stale, status=412, code="precondition-failed")
     assert (
-        partner("PATCH", endpoint_path(made), json={"enabled": False}, headers={"If-Match": '"1"'}).status_code == 200
+        partner("PATCH", endpoint_path(endpoint), json={"enabled": False}, headers={"If-Match": '"1"'}).status_code
+        == 200
     )
 
 
 def test_a_host_may_demand_if_match(make_app: MakeApp) -> None:
     partner = Caller(make_app(PROVISIONING_REQUIRE_IF_MATCH=True))
-    made = create(partner)
-    check_problem(partner("PATCH", endpoint_path(made), json={}), status=428, code="precondition-required")
-    assert partner("POST", endpoint_path(made, "/rotate-secret"), headers={"If-Match": "*"}).status_code == 200
+    endpoint = create(partner)
+    check_problem(partner("PATCH", endpoint_path(endpoint), json={}), status=428, code="precondition-required")
+    assert partner("POST", endpoint_path(endpoint, "/rotate-secret"), headers={"If-Match": "*"}).status_code == 200
 
 
 def test_concurrent_writes_to_one_version_have_one_winner(partner: Caller) -> None:
-    made = create(partner)
+    endpoint = create(partner)
     callers = [Caller(partner.app, partner.partner) for _ in range(8)]
 
     def patch(number: int) -> int:
         headers = {"If-Match": '"1"'}
         return callers[number](
-            "PATCH", endpoint_path(made), json={"description": f"{number}"}, headers=headers
+            "PATCH", endpoint_path(endpoint), json={"description": f"{number}"}, headers=headers
         ).status_code
 
     with ThreadPoolExecutor(8) as pool:
@@ -308,43 +311,43 @@ def test_concurrent_writes_to_one_version_have_one_winner(partner: Caller) -> No
 
 
 def test_a_disabled_endpoint_is_due_no_more_and_an_enabled_one_at_once(partner: Caller) -> None:
-    made, app = create(partner), partner.app
-    partner("POST", endpoint_path(made, "/test"))
-    disabled = partner("PATCH", endpoint_path(made), json={"enabled": False}).get_json()
-    assert (disabled["enabled"], row(made, app)["due_at"]) == (False, None)
-    partner("PATCH", endpoint_path(made), json={"enabled": True})
-    assert row(made, app)["due_at"] is not None
+    endpoint, app = create(partner), partner.app
+    partner("POST", endpoint_path(endpoint, "/test"))
+    disabled = partner("PATCH", endpoint_path(endpoint), json={"enabled": False}).get_json()
+    assert (disabled["enabled"], row(endpoint, app)["due_at"]) == (False, None)
+    partner("PATCH", endpoint_path(endpoint), json={"enabled": True})
+    assert row(endpoint, app)["due_at"] is not None
 
 
-def test_an_endpoint_with_nothing_pending_is_not_due_when_it_is_enabled(partner: Caller) -> None:
-    made = create(partner, enabled=False)
-    partner("PATCH", endpoint_path(made), json={"enabled": True})
-    assert row(made, partner.app)["due_at"] is None
+def test_enabled_endpoint_without_pending_deliveries_is_not_due(partner: Caller) -> None:
+    endpoint = create(partner, enabled=False)
+    partner("PATCH", endpoint_path(endpoint), json={"enabled": True})
+    assert row(endpoint, partner.app)["due_at"] is None
 
 
-def test_an_endpoint_that_failed_has_a_clean_slate_once_it_is_enabled(partner: Caller) -> None:
-    made, since = create(partner), "2025-02-10T16:30:00.000000Z"
+def test_enabling_a_failed_endpoint_resets_its_failures(partner: Caller) -> None:
+    created, since = create(partner), "2025-02-10T16:30:00.000000Z"
     execute(
         partner.app,
         "UPDATE provisioning_webhooks SET enabled = 0, disabled_reason = 'failing', failures = 9, failing_since = :at, "
         "rests_until = :at WHERE id = :id",
         at=since,
-        id=made["webhook"],
+        id=created["webhook"],
     )
-    shown = partner("GET", endpoint_path(made)).get_json()
+    shown = partner("GET", endpoint_path(created)).get_json()
     assert (shown["disabled_reason"], shown["failing_since"]) == ("failing", "2025-02-10T16:30:00.000Z")
-    enabled = partner("PATCH", endpoint_path(made), json={"enabled": True}).get_json()
+    enabled = partner("PATCH", endpoint_path(created), json={"enabled": True}).get_json()
     assert (enabled["enabled"], enabled["disabled_reason"], enabled["failing_since"]) == (True, None, None)
-    found = row(made, partner.app)
-    assert (found["failures"], found["rests_until"]) == (0, None)
+    endpoint = row(created, partner.app)
+    assert (endpoint["failures"], endpoint["rests_until"]) == (0, None)
 
 
 def test_a_deleted_endpoint_takes_its_deliveries_and_attempts_along(partner: Caller) -> None:
-    made, other = create(partner), create(partner)
-    sent, kept = (partner("POST", endpoint_path(one, "/test")).get_json() for one in (made, other))
+    created, other = create(partner), create(partner)
+    sent, kept = (partner("POST", endpoint_path(endpoint, "/test")).get_json() for endpoint in (created, other))
     record_attempt(partner, sent)
     record_attempt(partner, kept)
-    response = partner("DELETE", endpoint_path(made))
+    response = partner("DELETE", endpoint_path(created))
     assert (response.status_code, response.data) == (204, b"")
     check_problem(partner("GET", f"/deliveries/{sent['delivery']}"), status=404)
     assert len(partner("GET", f"/deliveries/{kept['delivery']}").get_json()["history"]) == 1
@@ -356,12 +359,12 @@ def test_a_deleted_endpoint_takes_its_deliveries_and_attempts_along(partner: Cal
 
 
 def test_a_rotation_shows_the_new_secret_as_the_next_version(partner: Caller) -> None:
-    made = create(partner)
-    response = partner("POST", endpoint_path(made, "/rotate-secret"), json={"overlap_hours": 0})
+    endpoint = create(partner)
+    response = partner("POST", endpoint_path(endpoint, "/rotate-secret"), json={"overlap_hours": 0})
     rotated = response.get_json()
     assert (response.status_code, response.headers["ETag"], rotated["version"]) == (200, '"2"', 2)
-    assert rotated["secret"] != made["secret"]
-    assert public(rotated).keys() == public(made).keys()
+    assert rotated["secret"] != endpoint["secret"]
+    assert public(rotated).keys() == public(endpoint).keys()
 
 
 @pytest.mark.parametrize("hours", [-1, 169, 1.5, "24", True, None, [], float(10**300)])
@@ -375,7 +378,7 @@ def test_an_overlap_is_of_0_to_168_hours(partner: Caller, hours: Any) -> None:
 
 
 def record_attempt(partner: Caller, delivery: dict[str, Any], state: str = "failed", status: int = 500) -> None:
-    """What a worker leaves behind after one attempt."""
+    """Store the state that a worker leaves after one attempt."""
     where = {"partner": partner.partner, "id": delivery["delivery"], "at": "2025-02-10T16:30:00.000000Z"}
     execute(
         partner.app,
@@ -394,14 +397,14 @@ def record_attempt(partner: Caller, delivery: dict[str, Any], state: str = "fail
 
 
 def test_a_test_is_one_delivery_of_an_event_of_its_own(partner: Caller) -> None:
-    made = create(partner, events=["tenant.deleted"])
-    response = partner("POST", endpoint_path(made, "/test"))
+    endpoint = create(partner, events=["tenant.deleted"])
+    response = partner("POST", endpoint_path(endpoint, "/test"))
     sent = response.get_json()
     assert (response.status_code, response.headers["Retry-After"]) == (202, "1")
     assert response.headers["Location"] == f"{PREFIX}/deliveries/{sent['delivery']}"
     assert sent == {
         "delivery": sent["delivery"],
-        "webhook": made["webhook"],
+        "webhook": endpoint["webhook"],
         "partner": partner.partner,
         "event": sent["event"],
         "tenant": None,
@@ -416,16 +419,16 @@ def test_a_test_is_one_delivery_of_an_event_of_its_own(partner: Caller) -> None:
     query = "SELECT payload FROM provisioning_deliveries WHERE id = :id"
     payload = execute(partner.app, query, id=sent["delivery"]).scalar()
     event = payload if isinstance(payload, dict) else json.loads(payload)
-    assert (event["id"], event["type"], event["data"]) == (sent["event"], "webhook.test", public(made))
-    assert row(made, partner.app)["due_at"] is not None
+    assert (event["id"], event["type"], event["data"]) == (sent["event"], "webhook.test", public(endpoint))
+    assert row(endpoint, partner.app)["due_at"] is not None
 
 
 def test_nothing_is_sent_to_a_disabled_endpoint(partner: Caller) -> None:
-    made = create(partner)
-    sent = partner("POST", endpoint_path(made, "/test")).get_json()
-    partner("PATCH", endpoint_path(made), json={"enabled": False})
+    endpoint = create(partner)
+    sent = partner("POST", endpoint_path(endpoint, "/test")).get_json()
+    partner("PATCH", endpoint_path(endpoint), json={"enabled": False})
     since = {"since": "2100-01-01T00:00:00Z"}
-    for path, body in ((endpoint_path(made, "/test"), {}), (endpoint_path(made, "/recover"), since)):
+    for path, body in ((endpoint_path(endpoint, "/test"), {}), (endpoint_path(endpoint, "/recover"), since)):
         check_problem(partner("POST", path, json=body), status=409, code="webhook-disabled")
     check_problem(partner("POST", f"/deliveries/{sent['delivery']}/redeliver"), status=409, code="webhook-disabled")
 
@@ -448,18 +451,20 @@ def test_a_delivery_shows_each_attempt(partner: Caller) -> None:
 
 
 def test_deliveries_are_listed_newest_first_and_by_state(partner: Caller) -> None:
-    made = create(partner)
-    sent = [partner("POST", endpoint_path(made, "/test")).get_json() for _ in range(3)]
+    endpoint = create(partner)
+    sent = [partner("POST", endpoint_path(endpoint, "/test")).get_json() for _ in range(3)]
     record_attempt(partner, sent[1], "succeeded", 204)
-    first = partner("GET", endpoint_path(made, "/deliveries?limit=2")).get_json()
-    rest = partner("GET", endpoint_path(made, f"/deliveries?limit=2&cursor={first['next']}")).get_json()
-    listed = [one["delivery"] for one in first["items"] + rest["items"]]
-    assert (listed, rest["next"]) == ([one["delivery"] for one in reversed(sent)], None)
-    succeeded = partner("GET", endpoint_path(made, "/deliveries?state=succeeded")).get_json()["items"]
-    assert [one["delivery"] for one in succeeded] == [sent[1]["delivery"]]
-    refused = partner("GET", endpoint_path(made, f"/deliveries?state=failed&cursor={first['next']}"))
+    first = partner("GET", endpoint_path(endpoint, "/deliveries?limit=2")).get_json()
+    rest = partner("GET", endpoint_path(endpoint, f"/deliveries?limit=2&cursor={first['next']}")).get_json()
+    listed = [delivery["delivery"] for delivery in first["items"] + rest["items"]]
+    assert (listed, rest["next"]) == ([delivery["delivery"] for delivery in reversed(sent)], None)
+    succeeded = partner("GET", endpoint_path(endpoint, "/deliveries?state=succeeded")).get_json()["items"]
+    assert [delivery["delivery"] for delivery in succeeded] == [sent[1]["delivery"]]
+    refused = partner("GET", endpoint_path(endpoint, f"/deliveries?state=failed&cursor={first['next']}"))
     check_problem(refused, status=400, code="invalid-cursor")
-    check_problem(partner("GET", endpoint_path(made, "/deliveries?state=lost")), status=400, code="invalid-parameter")
+    check_problem(
+        partner("GET", endpoint_path(endpoint, "/deliveries?state=lost")), status=400, code="invalid-parameter"
+    )
 
 
 def test_a_redelivery_is_one_attempt_more(partner: Caller) -> None:
@@ -485,33 +490,36 @@ def happen(partner: Caller) -> list[str]:
 
 
 def count_recovered(partner: Caller, webhook: dict[str, Any], since: str = "") -> int:
-    """How many deliveries a recovery makes."""
+    """Recover; return the number of new deliveries."""
     since = since or format_instant(get_mount(partner.app).storage.clock() - 3600)
     response = partner("POST", endpoint_path(webhook, "/recover"), json={"since": since})
     assert response.status_code == 202, response.text
     assert response.headers["Location"] == PREFIX + endpoint_path(webhook, "/deliveries")
-    found: int = response.get_json()["deliveries"]
-    return found
+    count: int = response.get_json()["deliveries"]
+    return count
 
 
-def test_a_recovery_delivers_what_matches_and_did_not_arrive(partner: Caller) -> None:
+def test_recovery_delivers_matching_events_that_did_not_arrive(partner: Caller) -> None:
     events = happen(partner)
-    made = create(partner, events=["*.created", "*.deleted"])
-    assert count_recovered(partner, made) == 2
-    listed = partner("GET", endpoint_path(made, "/deliveries")).get_json()["items"]
-    assert {one["event"] for one in listed} == {events[0], events[2]}
-    assert all((one["state"], one["resent"], one["tenant"] is None) == ("pending", False, False) for one in listed)
-    assert count_recovered(partner, made) == 0
+    endpoint = create(partner, events=["*.created", "*.deleted"])
+    assert count_recovered(partner, endpoint) == 2
+    listed = partner("GET", endpoint_path(endpoint, "/deliveries")).get_json()["items"]
+    assert {delivery["event"] for delivery in listed} == {events[0], events[2]}
+    assert all(
+        (delivery["state"], delivery["resent"], delivery["tenant"] is None) == ("pending", False, False)
+        for delivery in listed
+    )
+    assert count_recovered(partner, endpoint) == 0
     record_attempt(partner, listed[0])
     record_attempt(partner, listed[1], "succeeded", 200)
-    assert count_recovered(partner, made) == 1
-    assert row(made, partner.app)["due_at"] is not None
+    assert count_recovered(partner, endpoint) == 1
+    assert row(endpoint, partner.app)["due_at"] is not None
 
 
 def test_a_recovery_begins_with_its_moment(partner: Caller) -> None:
     happen(partner)
-    made = create(partner)
-    assert count_recovered(partner, made, "2100-01-01T00:00:00Z") == 0
+    endpoint = create(partner)
+    assert count_recovered(partner, endpoint, "2100-01-01T00:00:00Z") == 0
 
 
 @pytest.mark.parametrize(
@@ -525,10 +533,12 @@ def test_a_recovery_begins_with_its_moment(partner: Caller) -> None:
     ],
 )
 def test_a_recovery_reaches_back_14_days_at_most(partner: Caller, since: Callable[[float], Any], code: str) -> None:
-    made, now = create(partner), get_mount(partner.app).storage.clock()
-    refused = check_problem(partner("POST", endpoint_path(made, "/recover"), json={"since": since(now)}), status=400)
+    endpoint, now = create(partner), get_mount(partner.app).storage.clock()
+    refused = check_problem(
+        partner("POST", endpoint_path(endpoint, "/recover"), json={"since": since(now)}), status=400
+    )
     assert [(error["pointer"], error["code"]) for error in refused["errors"]] == [("#/since", code)]
-    assert count_recovered(partner, made, format_instant(now, days=-13)) == 0
+    assert count_recovered(partner, endpoint, format_instant(now, days=-13)) == 0
 
 
 # What is told of changes.
@@ -542,18 +552,18 @@ def list_endpoint_events(caller: Caller) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("signing", ["v1", "v1a"])
 def test_each_change_of_an_endpoint_is_an_event_with_its_actor(app: Flask, signing: str) -> None:
     partner = Caller(app, sub="alice")
-    made = create(partner, signing=signing, description="CRM")
-    changed = partner("PATCH", endpoint_path(made), json={"url": f"{URL}/2", "enabled": False}).get_json()
-    rotated = partner("POST", endpoint_path(made, "/rotate-secret"), json={}).get_json()
-    assert partner("DELETE", endpoint_path(made)).status_code == 204
+    created = create(partner, signing=signing, description="CRM")
+    changed = partner("PATCH", endpoint_path(created), json={"url": f"{URL}/2", "enabled": False}).get_json()
+    rotated = partner("POST", endpoint_path(created, "/rotate-secret"), json={}).get_json()
+    assert partner("DELETE", endpoint_path(created)).status_code == 204
 
     events = list_endpoint_events(partner)
     assert [event["type"] for event in events] == [
         "webhook.created", "webhook.updated", "webhook.rotated", "webhook.deleted",
     ]  # fmt: skip
-    shown = [public(one) for one in (made, changed, rotated, rotated)]
+    shown = [public(endpoint) for endpoint in (created, changed, rotated, rotated)]
     assert [event["data"] for event in events] == shown
-    key = {"public_key": {"previous": made["public_key"], "new": rotated["public_key"]}} if signing == "v1a" else {}
+    key = {"public_key": {"previous": created["public_key"], "new": rotated["public_key"]}} if signing == "v1a" else {}
     assert [event["changes"] for event in events] == [
         {},
         {"url": {"previous": URL, "new": f"{URL}/2"}, "enabled": {"previous": True, "new": False}},
@@ -563,34 +573,36 @@ def test_each_change_of_an_endpoint_is_an_event_with_its_actor(app: Flask, signi
     for event in events:
         assert (event["actor"], event["tenant"]) == ({"sub": "alice", "partner": partner.partner}, None)
     stored = json.dumps(
-        [dict(one) for one in execute(app, "SELECT * FROM provisioning_events").mappings()], default=str
+        [dict(row) for row in execute(app, "SELECT * FROM provisioning_events").mappings()], default=str
     )
-    assert [one for one in (made["secret"], rotated["secret"]) if one is not None and one in stored] == []
+    assert [
+        secret for secret in (created["secret"], rotated["secret"]) if secret is not None and secret in stored
+    ] == []
 
 
 def test_no_event_for_dry_runs_and_unchanged_writes(partner: Caller) -> None:
-    made = create(partner)
+    endpoint = create(partner)
     before = list_endpoint_events(partner)
-    assert partner("PATCH", endpoint_path(made), json={"url": URL}).status_code == 200
-    assert partner("PATCH", endpoint_path(made, "?validate_only=true"), json={"url": f"{URL}/2"}).status_code == 200
-    assert partner("DELETE", endpoint_path(made, "?validate_only=true")).status_code == 204
+    assert partner("PATCH", endpoint_path(endpoint), json={"url": URL}).status_code == 200
+    assert partner("PATCH", endpoint_path(endpoint, "?validate_only=true"), json={"url": f"{URL}/2"}).status_code == 200
+    assert partner("DELETE", endpoint_path(endpoint, "?validate_only=true")).status_code == 204
     assert partner("POST", "/webhooks?validate_only=true", json={"url": URL}).status_code == 201
     assert list_endpoint_events(partner) == before
 
 
-def test_without_webhook_read_an_event_tells_no_more_of_an_endpoint_than_its_id(make_app: MakeApp) -> None:
+def test_event_hides_endpoint_details_without_webhook_read(make_app: MakeApp) -> None:
     app = make_app(
         PROVISIONING_ROLES={"admin": ["webhook:manage", "webhook:read", "event:read"], "feed": ["event:read"]}
     )
     partner = Caller(app, roles=["admin"])
-    made = create(partner)
-    partner("PATCH", endpoint_path(made), json={"url": f"{URL}/2"})
+    endpoint = create(partner)
+    partner("PATCH", endpoint_path(endpoint), json={"url": f"{URL}/2"})
 
-    found = list_endpoint_events(partner.with_roles("feed"))
+    events = list_endpoint_events(partner.with_roles("feed"))
     whole = list_endpoint_events(partner)
-    assert [event["data"] for event in found] == [{"webhook": made["webhook"]}] * 2
-    assert [event["changes"] for event in found] == [{}, {}]
-    assert [{**event, "data": 0, "changes": 0} for event in found] == [
+    assert [event["data"] for event in events] == [{"webhook": endpoint["webhook"]}] * 2
+    assert [event["changes"] for event in events] == [{}, {}]
+    assert [{**event, "data": 0, "changes": 0} for event in events] == [
         {**event, "data": 0, "changes": 0} for event in whole
     ]
 
@@ -601,11 +613,11 @@ def test_endpoint_events_are_delivered_if_subscribed(partner: Caller, app: Flask
     partner("DELETE", endpoint_path(create(partner, events=["tenant.*"])))
     publish_all(get_mount(app).storage)
 
-    asked = "SELECT w.events AS globs, e.type AS kind FROM provisioning_deliveries d"
-    asked += " JOIN provisioning_events e ON e.partner_id = d.partner_id AND e.id = d.event_id"
-    asked += " JOIN provisioning_webhooks w ON w.partner_id = d.partner_id AND w.id = d.webhook_id"
-    found = execute(app, f"{asked} WHERE d.partner_id = :partner", partner=partner.partner).mappings()
-    heard = sorted((str(one["globs"]).strip("[]'\""), one["kind"]) for one in found)
+    statement = "SELECT w.events AS globs, e.type AS kind FROM provisioning_deliveries d"
+    statement += " JOIN provisioning_events e ON e.partner_id = d.partner_id AND e.id = d.event_id"
+    statement += " JOIN provisioning_webhooks w ON w.partner_id = d.partner_id AND w.id = d.webhook_id"
+    rows = execute(app, f"{statement} WHERE d.partner_id = :partner", partner=partner.partner).mappings()
+    heard = sorted((str(row["globs"]).strip("[]'\""), row["kind"]) for row in rows)
     assert heard == [("webhook.*", "webhook.created")] * 5 + [
         ("webhook.*", "webhook.deleted"),
         ("webhook.deleted", "webhook.deleted"),

@@ -1,4 +1,4 @@
-"""Slots of deliveries are shared by partner: slow receivers of some keep nobody else waiting."""
+"""Delivery slots are shared by partner: slow receivers of some delay no other partner."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_two_partners_leave_slots_for_a_third() -> None:
 
 
 def test_partners_with_the_fewest_slots_come_first() -> None:
-    found = give(Slots(32), [*endpoints("a", 40), *endpoints("b", 40), *endpoints("c", 1)])
-    assert (found["c"], sorted((found["a"], found["b"]))) == (1, [10, 11])
+    taken = give(Slots(32), [*endpoints("a", 40), *endpoints("b", 40), *endpoints("c", 1)])
+    assert (taken["c"], sorted((taken["a"], taken["b"]))) == (1, [10, 11])
     assert min(give(Slots(32), [*endpoints("a", 40), *endpoints("b", 2)], limit=3).values()) == 1
 
 
@@ -133,19 +133,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[_Receiver]:
-    made = _Receiver()
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield made
-    made.let_go.set()
-    made.shutdown()
-    made.server_close()
+    new_receiver = _Receiver()
+    threading.Thread(target=new_receiver.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield new_receiver
+    new_receiver.let_go.set()
+    new_receiver.shutdown()
+    new_receiver.server_close()
 
 
 @pytest.mark.slow
 def test_slow_endpoints_do_not_delay_other_partners(
     request: pytest.FixtureRequest, database: str, receiver: _Receiver
 ) -> None:
-    """As many of 40 endpoints as may are in the middle of an answer: the third's webhook waits for none of them."""
+    """The allowed number of 40 endpoints hang in a response: the third partner's webhook waits for none of them."""
     with open_host(request, database, **LOCAL_WEBHOOKS, PROVISIONING_WEBHOOK_LIMIT=20) as app:
         worker = make_worker(get_mount(app))
         running = threading.Thread(target=worker.run, daemon=True)

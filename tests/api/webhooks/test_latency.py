@@ -1,4 +1,4 @@
-"""How long a first attempt takes beside an endpoint that lets every request hang."""
+"""Duration of a first attempt beside an endpoint that lets every request hang."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def workers(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "clock").write_text("0")
     monkeypatch.setenv("STORM_URL", database_url)
     monkeypatch.setenv("STORM_CLOCK", str(tmp_path / "clock"))
-    made = Workers(telling_host.__name__, 1, tmp_path)
-    yield made
-    made.stop()
+    new_workers = Workers(telling_host.__name__, 1, tmp_path)
+    yield new_workers
+    new_workers.stop()
 
 
 @pytest.fixture
 def receivers() -> Iterator[list[Receiver]]:
     """The first one lets every request hang; the others note when each event came first."""
-    found = [Receiver() for _ in range(1 + OTHERS)]
-    for receiver in found:
+    opened = [Receiver() for _ in range(1 + OTHERS)]
+    for receiver in opened:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    yield found
-    for receiver in found:
+    yield opened
+    for receiver in opened:
         receiver.shutdown()
         receiver.server_close()
 
@@ -62,7 +62,7 @@ def test_an_endpoint_that_hangs_delays_no_first_attempt(
         written[partner.create()["tenant"]] = time.time()
         time.sleep(0.02)
     assert wait_for(lambda: all(times.keys() >= written.keys() for times in came))
-    assert len(hanging.ids) <= 5, "the one that hangs is left alone meanwhile"
+    assert len(hanging.ids) <= 5, "the hanging endpoint gets no further attempts"
     waited = sorted(times[tenant] - at for times in came for tenant, at in written.items())
     middle, late = statistics.median(waited), waited[len(waited) * 95 // 100]
     with capsys.disabled():

@@ -35,7 +35,7 @@ def endpoint(column: str, **values: Any) -> Endpoint:
 
 
 def signatures(column: str, now: str, keyring: Keyring = KEYRING) -> list[str]:
-    """What the endpoint's keys sign at the instant `now`."""
+    """Return the signatures of the endpoint's keys at the instant `now`."""
     return [key.sign(b"content") for key in endpoint_secrets.load_signing_keys(keyring, endpoint(column), now)]
 
 
@@ -45,18 +45,18 @@ def signature(secret: str | None) -> str:
 
 
 def test_the_column_holds_no_secret_and_the_keyring_opens_it() -> None:
-    made = endpoint_secrets.create_secret(KEYRING, ID, "v1")
-    assert made.secret is not None
-    assert made.secret.startswith("whsec_")
-    assert made.secret.removeprefix("whsec_") not in made.column
-    assert signatures(made.column, NOON) == [signature(made.secret)]
+    secret = endpoint_secrets.create_secret(KEYRING, ID, "v1")
+    assert secret.secret is not None
+    assert secret.secret.startswith("whsec_")
+    assert secret.secret.removeprefix("whsec_") not in secret.column
+    assert signatures(secret.column, NOON) == [signature(secret.secret)]
 
 
 def test_a_v1a_secret_is_never_shown_and_its_public_key_always() -> None:
-    made = endpoint_secrets.create_secret(KEYRING, ID, "v1a")
-    public = models.get_public_key(endpoint(made.column))
-    assert (made.secret, public is None) == (None, False)
-    assert parse_verifying_key(str(public)).matches(b"content", signatures(made.column, NOON)[0])
+    secret = endpoint_secrets.create_secret(KEYRING, ID, "v1a")
+    public = models.get_public_key(endpoint(secret.column))
+    assert (secret.secret, public is None) == (None, False)
+    assert parse_verifying_key(str(public)).matches(b"content", signatures(secret.column, NOON)[0])
 
 
 def test_v1_has_no_public_key() -> None:
@@ -87,10 +87,10 @@ def test_a_longer_overlap_does_not_bring_an_older_secret_back() -> None:
 
 
 def test_ten_replaced_secrets_sign_at_most_the_newest() -> None:
-    made = [endpoint_secrets.create_secret(KEYRING, ID, "v1")]
+    secrets = [endpoint_secrets.create_secret(KEYRING, ID, "v1")]
     for _ in range(15):
-        made.append(endpoint_secrets.rotate_secret(KEYRING, ID, "v1", made[-1].column, NOON, TOMORROW))
-    assert signatures(made[-1].column, NOON) == [signature(one.secret) for one in reversed(made[-11:])]
+        secrets.append(endpoint_secrets.rotate_secret(KEYRING, ID, "v1", secrets[-1].column, NOON, TOMORROW))
+    assert signatures(secrets[-1].column, NOON) == [signature(secret.secret) for secret in reversed(secrets[-11:])]
 
 
 def test_expired_secrets_are_removed() -> None:
@@ -114,7 +114,7 @@ def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
     first = endpoint_secrets.create_secret(old, ID, "v1")
     second = endpoint_secrets.rotate_secret(both, ID, "v1", first.column, NOON, TOMORROW)
     assert signatures(second.column, NOON, both) == [signature(second.secret), signature(first.secret)]
-    assert [both.is_current(one["sealed"]) for one in json.loads(second.column)] == [True, False]
+    assert [both.is_current(entry["sealed"]) for entry in json.loads(second.column)] == [True, False]
 
 
 # At rest, as a whole.
@@ -122,11 +122,11 @@ def test_a_new_key_of_the_host_seals_while_the_old_one_opens() -> None:
 
 def dump_database(app: Flask) -> str:
     """All that the database holds, as text."""
-    found = []
+    rows = []
     with get_engine(app).connect() as connection:
         for table in ("webhooks", "deliveries", "attempts", "events", "idempotency"):
-            found += connection.execute(text(f"SELECT * FROM provisioning_{table}")).fetchall()
-    return repr(found)
+            rows += connection.execute(text(f"SELECT * FROM provisioning_{table}")).fetchall()
+    return repr(rows)
 
 
 def test_no_secret_is_in_the_database_or_the_log(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,7 +174,7 @@ def test_lost_encryption_key_returns_a_problem(database_url: str, make_app: Make
 
 
 def test_a_sealed_answer_is_opened_under_its_own_key_alone(partner: Caller) -> None:
-    """Copied beside another `Idempotency-Key`, it shows its secret to nobody."""
+    """A response copied to another `Idempotency-Key` does not reveal its secret."""
     first = partner("POST", "/webhooks", json=HOOK, headers={"Idempotency-Key": "mine"})
     assert first.status_code == 201
     with get_engine(partner.app).begin() as connection:
@@ -197,7 +197,7 @@ def test_lost_encryption_key_allows_read_change_and_rotate(make_app: MakeApp) ->
 # Whose key it is.
 
 
-def test_without_keys_of_its_own_the_host_seals_with_what_seals_its_cursors(make_app: MakeApp) -> None:
+def test_secrets_are_sealed_with_the_secret_key_by_default(make_app: MakeApp) -> None:
     app = make_app()
     sealed = get_mount(app).keyring.seal("secret", "row")
     assert Keyring([str(app.secret_key)]).open(sealed, "row") == "secret"

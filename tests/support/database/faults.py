@@ -1,4 +1,4 @@
-"""Fail databases, observe them from outside, and check what the API returns meanwhile."""
+"""Fail databases, observe them from outside, and check the API's responses during the failure."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def wait_until(wanted: Callable[[], Any], seconds: float = 10) -> None:
 
 @contextlib.contextmanager
 def observe_database(url: URL | str) -> Iterator[Callable[..., list[Any]]]:
-    """Somebody else at the same database, in autocommit; called with SQL, returns the first column."""
+    """A second connection to the same database, in autocommit; called with SQL, returns the first column."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
 
         def ask(sql: str, **values: Any) -> list[Any]:
-            found = connection.execute(text(sql), values)
-            return list(found.scalars()) if found.returns_rows else []
+            result = connection.execute(text(sql), values)
+            return list(result.scalars()) if result.returns_rows else []
 
         yield ask
 

@@ -46,8 +46,8 @@ def find_server() -> tuple[URL | None, str]:
     In this order: `PROVISIONING_TEST_POSTGRESQL_URL`; localhost (or `PGHOST`, `PGPORT`, `PGUSER`); a throw-away
     cluster out of installed binaries, stopped when the process ends.
     """
-    if given := os.environ.get(URL_VARIABLE):
-        url = make_url(given).set(drivername="postgresql+psycopg")
+    if configured := os.environ.get(URL_VARIABLE):
+        url = make_url(configured).set(drivername="postgresql+psycopg")
         fault = _find_fault(url)
         return (None, f"{URL_VARIABLE}: {fault}") if fault else (url, URL_VARIABLE)
     for url in _local_urls():
@@ -65,14 +65,14 @@ def create_database(server: URL, encoding: str = "UTF8") -> URL:
     with connect(server) as connection:
         how = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         connection.execute(text(f'CREATE DATABASE "{name}" {how if encoding != "UTF8" else ""}'))
-        # Nobody asks a crash of this server for the rows; whoever does starts one that is durable.
+        # No test reads the rows after a crash of this server; the tests that do start one that is durable.
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
     # A busy machine may take its time to let a test in.
     return server.set(database=name).update_query_dict({"connect_timeout": "60"})
 
 
 def drop_database(url: URL) -> None:
-    """Drop what `create_database` made, with whoever is still connected to it."""
+    """Drop the database of `create_database` with the connections that remain."""
     with connect(url.set(database="postgres")) as connection:
         connection.execute(text(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)'))
 
@@ -124,13 +124,13 @@ def _local_urls() -> Iterator[URL]:
 
 def find_binaries() -> Path:
     """Return the newest installation's folder of `initdb` and `pg_ctl`."""
-    found = {Path(folder) for pattern in BINARIES for folder in glob.glob(pattern)}
+    folders = {Path(folder) for pattern in BINARIES for folder in glob.glob(pattern)}
     if on_path := shutil.which("initdb"):
-        found.add(Path(on_path).resolve().parent)
-    found = {folder for folder in found if (folder / "initdb").exists()}
-    if not found:
+        folders.add(Path(on_path).resolve().parent)
+    folders = {folder for folder in folders if (folder / "initdb").exists()}
+    if not folders:
         raise RuntimeError("no initdb is installed")
-    return max(found, key=lambda folder: [int(number) for number in re.findall(r"\d+", str(folder))])
+    return max(folders, key=lambda folder: [int(number) for number in re.findall(r"\d+", str(folder))])
 
 
 def start_server(binaries: Path, *, durable: bool = False) -> URL:

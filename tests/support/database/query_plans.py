@@ -66,7 +66,7 @@ def read_page(storage: Storage, partner: str | None, page: Page) -> tuple[list[s
 
 
 class Cost(NamedTuple):
-    """What a statement read (rows; on SQLite steps), whether that is little, and how the database went about it."""
+    """The cost of a statement: rows read (on SQLite steps), whether that is little, and the plan."""
 
     read: int
     little: bool
@@ -91,26 +91,26 @@ def _explain_sqlite(driver: Any, statement: Statement, values: dict[str, Any]) -
     driver.execute(statement.text, bound).fetchall()
     driver.set_progress_handler(None, 0)
     plan = "\n".join(line[3] for line in driver.execute(f"EXPLAIN QUERY PLAN {statement.text}", bound))
-    told = f"{steps[0]} steps\n{plan}"
-    return [Cost(steps[0], steps[0] <= MOST_STEPS, "SCAN" in plan, "TEMP B-TREE" in plan, told)]
+    description = f"{steps[0]} steps\n{plan}"
+    return [Cost(steps[0], steps[0] <= MOST_STEPS, "SCAN" in plan, "TEMP B-TREE" in plan, description)]
 
 
 def _explain_postgresql(driver: Any, statement: Statement, values: dict[str, Any]) -> list[Cost]:
-    """As it is planned for these values; and where its limit stands in the text, also as it is for any values."""
+    """Return the plan for these values; and where its limit stands in the text, also the plan for any values."""
     import psycopg
 
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement.text)))
-    prepared = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement.text)
+    prepared = re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", statement.text)
     run = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE page ({', '.join(['%s'] * len(names))})"
-    bound, found, cursor = statement.bind(values), [], psycopg.ClientCursor(driver)
+    bound, plans, cursor = statement.bind(values), [], psycopg.ClientCursor(driver)
     driver.execute(f"PREPARE page AS {prepared}")
     for mode in ("custom",) if "limit" in names else ("custom", "generic"):
         driver.execute(f"SET plan_cache_mode = force_{mode}_plan")
-        [[told]] = cursor.execute(run, [bound[name] for name in names]).fetchall()
-        found.append(_measure_plan(told[0]["Plan"]))
+        [[explained]] = cursor.execute(run, [bound[name] for name in names]).fetchall()
+        plans.append(_measure_plan(explained[0]["Plan"]))
     driver.execute("DEALLOCATE page")
     driver.execute("RESET plan_cache_mode")
-    return found
+    return plans
 
 
 def _measure_plan(plan: dict[str, Any]) -> Cost:
@@ -118,8 +118,8 @@ def _measure_plan(plan: dict[str, Any]) -> Cost:
     rows = sum(node["Actual Loops"] * sum(node.get(name, 0) for name in _READ) for node in scans)
     blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     kinds = {node["Node Type"] for node in _nodes(plan)}
-    told = f"{rows} rows, {blocks} blocks\n{json.dumps(plan, indent=1)}"
-    return Cost(rows, rows <= MOST_ROWS and blocks <= MOST_BLOCKS, "Seq Scan" in kinds, "Sort" in kinds, told)
+    description = f"{rows} rows, {blocks} blocks\n{json.dumps(plan, indent=1)}"
+    return Cost(rows, rows <= MOST_ROWS and blocks <= MOST_BLOCKS, "Seq Scan" in kinds, "Sort" in kinds, description)
 
 
 _SCANS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")

@@ -1,4 +1,4 @@
-"""What a test sees behind the API: its clock, its rows, and the events that it left."""
+"""The state behind the API: its clock, its rows and its events."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def open_host(
 
 
 def get_storage(app: Flask) -> Storage:
-    """What a mount keeps its tables in."""
-    found: Storage = app.extensions["tenant_provisioning"]["provisioning"].storage
-    return found
+    """Return the storage of a mount's tables."""
+    storage: Storage = app.extensions["tenant_provisioning"]["provisioning"].storage
+    return storage
 
 
 def fetch_rows(app: Flask, table: str, **equal: Any) -> list[dict[str, Any]]:
     """The rows of a table, in the order of its key."""
     storage = get_storage(app)
-    found = storage.table(table)
-    wanted = select(found).where(*(found.c[name] == value for name, value in equal.items()))
+    source = storage.table(table)
+    wanted = select(source).where(*(source.c[name] == value for name, value in equal.items()))
     with storage.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(wanted.order_by(*found.primary_key)).mappings()]
+        return [dict(row) for row in connection.execute(wanted.order_by(*source.primary_key)).mappings()]
 
 
 def fetch_all_rows(app: Flask) -> dict[str, list[dict[str, Any]]]:
@@ -66,7 +66,7 @@ def update_tenant_row(app: Flask, tenant: dict[str, Any], **columns: Any) -> Non
 
 
 def count_tenants(app: Flask) -> tuple[int, int]:
-    """How many tenants the counter says there are, and how many there are."""
+    """Return the number of tenants by the counter, and the number of rows."""
     storage = get_storage(app)
     tenants = storage.table("tenants")
     with storage.engine.connect() as connection:

@@ -2,7 +2,7 @@
 
 Emptying tables costs the server a tenth of making them, and what was never made need not be dropped at the end.
 A schema that comes back gets another name: whatever still works with its URL finds nothing, as if it were dropped.
-One in which more was changed than rows is not lent again, nor one in which somebody still holds a lock.
+A schema with changes beyond its rows is not lent again, nor one with a lock that is still held.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.database import postgresql
 from tests.support.database.templates import Tables
 
 VERSIONS = "provisioning_alembic_version"
-#: Whatever alters a table, its columns, indexes, defaults, constraints or triggers writes one of these rows anew.
+#: Every change of a table, its columns, indexes, defaults, constraints or triggers rewrites one of these rows.
 _MADE = f"""
     SELECT md5(string_agg(concat_ws(' ', what, oid, version), ',' ORDER BY oid, what)) FROM (
         SELECT oid, relname what, xmin version FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace)
@@ -35,7 +35,7 @@ _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = :schema ORDER BY 1
 
 @dataclass
 class Schema:
-    """One of them: its URL, and what it was when it was made."""
+    """A schema: its URL, and its fingerprint when it was created."""
 
     url: URL
     made: str
@@ -57,8 +57,8 @@ class Schemas:
         schema = self._free.pop() if self._free else self._new()
         yield schema.url
         with contextlib.suppress(SQLAlchemyError):
-            if self._made(schema.url) == schema.made:
-                self._free.append(Schema(self._emptied(schema.url), schema.made))
+            if self._find_fingerprint(schema.url) == schema.made:
+                self._free.append(Schema(self._empty(schema.url), schema.made))
 
     def close(self) -> None:
         """End its connection."""
@@ -67,17 +67,17 @@ class Schemas:
     def _new(self) -> Schema:
         url = postgresql.create_schema(self._url)
         self._tables(url)
-        return Schema(url, self._made(url))
+        return Schema(url, self._find_fingerprint(url))
 
-    def _made(self, url: URL) -> str:
+    def _find_fingerprint(self, url: URL) -> str:
         name = postgresql.get_schema(url)
         return str(self._connection.scalar(text(_MADE.format(schema=name)), {"schema": name}))
 
-    def _emptied(self, url: URL) -> URL:
+    def _empty(self, url: URL) -> URL:
         """Empty the tables in one transaction with the new name, and return that name's URL."""
         old, new = postgresql.get_schema(url), f"test_{uuid.uuid4().hex[:12]}"
-        found = self._connection.scalars(text(_TABLES), {"schema": old})
-        tables = [f"{old}.{table}" for table in found if table != VERSIONS]
+        names = self._connection.scalars(text(_TABLES), {"schema": old})
+        tables = [f"{old}.{table}" for table in names if table != VERSIONS]
         locking, emptying = f"LOCK TABLE {', '.join(tables)}", [f"DELETE FROM {table}" for table in tables]
         self._connection.exec_driver_sql(";".join([locking, *emptying, f"ALTER SCHEMA {old} RENAME TO {new}"]))
         return postgresql.add_schema(self._url, new)

@@ -21,7 +21,7 @@ _READS = re.compile(r"\s*(SELECT|SHOW|SET|BEGIN|PRAGMA)\b")
 
 
 class Tables:
-    """Brings the newest tables into empty databases; `folder` is where SQLite's are kept meanwhile."""
+    """Creates the newest tables in empty databases; `folder` keeps SQLite's template files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,9 +37,9 @@ class Tables:
 
     @functools.cached_property
     def _file(self) -> Path:
-        made = self._folder / "template.sqlite3"
-        _migrate(make_url(f"sqlite:///{made}"))
-        return made
+        template = self._folder / "template.sqlite3"
+        _migrate(make_url(f"sqlite:///{template}"))
+        return template
 
     @functools.cache  # noqa: B019 - there is one a session
     def _statements(self, database: URL) -> str:

@@ -19,7 +19,7 @@ STEP = timedelta(milliseconds=137)
 
 
 def creation_time(n: float) -> str:
-    """When the `n`-th tenant was created."""
+    """Return the time of creation of the `n`-th tenant."""
     return (START + n * STEP).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -43,7 +43,7 @@ def make_row(n: int, **fields: Any) -> dict[str, Any]:
 
 def insert_rows(engine: Engine, rows: Iterable[dict[str, Any]]) -> None:
     """Write `rows`, and let the database learn what they are like."""
-    values = ([one[name] for name in COLUMNS] for one in rows)
+    values = ([row[name] for name in COLUMNS] for row in rows)
     (_copy if engine.dialect.name == "postgresql" else _insert)(engine, values)
 
 
@@ -53,8 +53,8 @@ def _copy(engine: Engine, rows: Iterable[list[Any]]) -> None:
     url = make_url(engine.url).set(drivername="postgresql")
     with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
         with connection.cursor().copy(f"COPY {TABLE.name} ({', '.join(COLUMNS)}) FROM STDIN") as copy:
-            for one in rows:
-                copy.write_row(one)
+            for row in rows:
+                copy.write_row(row)
         connection.execute(f"VACUUM ANALYZE {TABLE.name}")
 
 

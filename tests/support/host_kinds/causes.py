@@ -1,4 +1,4 @@
-"""What of a host's can come between the API and its callers: what `doctor` says of it, and which exchanges it breaks.
+"""Interferences between the API and its callers: their report by `doctor`, and the exchanges that they break.
 
 A test of the conformance suite, or a stop of the walk, fails in such a host if one of its exchanges is broken, and
 holds if none is. Which exchanges it has is recorded where nothing comes between: a new test needs no entry here.
@@ -34,8 +34,8 @@ class Cause(NamedTuple):
 
 def _is_admitted(exchange: Exchange) -> bool:
     """Return whether the API had to know the caller, and did."""
-    asked = exchange.authorized and not exchange.path.startswith(_DOCUMENTS)
-    return asked and exchange.status != 401 and exchange.code not in _UNMATCHED
+    is_request = exchange.authorized and not exchange.path.startswith(_DOCUMENTS)
+    return is_request and exchange.status != 401 and exchange.code not in _UNMATCHED
 
 
 def _is_body_read(exchange: Exchange) -> bool:
@@ -46,18 +46,23 @@ CAUSES = {
     "a user lookup that knows no partner": Cause("jwt-users", "fail", "is called for every token", _is_admitted),
     "a wall": Cause("hooks", "fail", " returns 30", lambda _exchange: True),
     "a hook that takes bodies": Cause("hooks", "fail", " consumes the body ", _is_body_read),
-    "a CSRF wall": Cause("csrf", "fail", "refuses partners' requests", lambda one: one.method not in ("GET", "HEAD")),
+    "a CSRF wall": Cause(
+        "csrf", "fail", "refuses partners' requests", lambda exchange: exchange.method not in ("GET", "HEAD")
+    ),
     "a hook that lets answers be kept": Cause("answers", "fail", "changes the Cache-Control", lambda _exchange: True),
     "a hook that replaces problems": Cause(
-        "answers", "fail", "body where the API returns 404", lambda one: one.status >= 400 and one.method != "HEAD"
+        "answers",
+        "fail",
+        "body where the API returns 404",
+        lambda exchange: exchange.status >= 400 and exchange.method != "HEAD",
     ),
     "a session": Cause(
         "sessions",
         "warn",
         "may set cookies on the API's responses",
         seen_by=frozenset({
-            "no_cookie_is_needed", "test_an_answer_sets_no_cookie_and_depends_on_none",
-            "test_a_refusal_sets_no_cookie_and_depends_on_none",
+            "no_cookie_is_needed", "test_response_sets_no_cookie_and_ignores_cookies",
+            "test_refusal_sets_no_cookie_and_ignores_cookies",
         }),
     ),
     "compression": Cause(
@@ -65,7 +70,7 @@ CAUSES = {
         "warn",
         "compresses the API's responses",
         seen_by=frozenset({
-            "etags_survive_compression", "test_the_tag_is_the_version_where_the_caller_takes_the_answer_packed",
+            "etags_survive_compression", "test_etag_of_a_compressed_response_is_the_version",
         }),
     ),
 }  # fmt: skip

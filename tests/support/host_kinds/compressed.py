@@ -1,4 +1,4 @@
-"""Flask-Compress: every answer is packed for whoever takes it packed, and gets a tag of its own for that."""
+"""Flask-Compress: compresses responses on request and gives each an ETag of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flask-Login, and a wall that sends whoever is not logged in to /login."""
+"""Flask-Login, and a wall that redirects requests without a login to /login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.hosts import make_config
 
 
 class User(UserMixin):  # type: ignore[misc]
-    """Somebody who may log in."""
+    """A user who may log in."""
 
     def __init__(self, name: str) -> None:
         self.id = name

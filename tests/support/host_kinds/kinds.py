@@ -1,4 +1,4 @@
-"""What there is to know of a kind of host."""
+"""Description of a kind of host."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Kind(NamedTuple):
     wrap: Callable[[Flask], None] = lambda _app: None
     root: str = ""
 
-    def alone(self, folder: Path) -> Flask:
+    def build_alone(self, folder: Path) -> Flask:
         """The host as it is without the API."""
         app = self.build(folder)
         self.wrap(app)
         return app
 
     def answers(self, app: Flask) -> list[Any]:
-        """What each of its pages answers, one after another in one browser."""
+        """Return the response of each of its pages, one after another in one browser."""
         browser = Client(app)
         return [normalize_answer(browser.open(self.root + path, method=method)) for method, path in self.pages]
 
@@ -91,5 +91,5 @@ NAMES = (
 
 def load_kind(name: str) -> Kind:
     """The kind of this name."""
-    found: Kind = importlib.import_module(f"tests.support.host_kinds.{name}").KIND
-    return found
+    kind: Kind = importlib.import_module(f"tests.support.host_kinds.{name}").KIND
+    return kind

@@ -20,7 +20,7 @@ class Base(DeclarativeBase):
 
 
 class Note(Base):
-    """What this host keeps."""
+    """A note that this host keeps."""
 
     __tablename__ = "notes"
     id: Mapped[int] = mapped_column(primary_key=True)

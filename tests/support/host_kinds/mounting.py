@@ -17,19 +17,19 @@ from tests.support.hosts import get_engine
 class Mount(Protocol):
     """Mounts the API in a host one way or the other, in the database at a URL or the host's own."""
 
-    def __call__(self, one: Kind, how: str, folder: Path, url: str, **config: Any) -> Flask: ...
+    def __call__(self, kind: Kind, how: str, folder: Path, url: str, **config: Any) -> Flask: ...
 
 
 @pytest.fixture
 def mounted() -> Iterator[Mount]:
-    """What mounts the API; `config` is set once the host is built."""
+    """The function that mounts the API; `config` is set once the host is built."""
     apps: list[Flask] = []
 
-    def mount(one: Kind, how: str, folder: Path, url: str, **config: Any) -> Flask:
-        app = one.build(folder)
+    def mount(kind: Kind, how: str, folder: Path, url: str, **config: Any) -> Flask:
+        app = kind.build(folder)
         app.config.update(config)
-        TenantProvisioning(mount=how).init_app(app, one.database(app) or url)
-        one.wrap(app)
+        TenantProvisioning(mount=how).init_app(app, kind.database(app) or url)
+        kind.wrap(app)
         apps.append(app)
         return app
 

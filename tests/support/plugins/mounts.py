@@ -1,4 +1,4 @@
-"""Which mount the tests run against: ``pytest --mount isolated``."""
+"""Selection of the mount that the tests run against: ``pytest --mount isolated``."""
 
 from __future__ import annotations
 

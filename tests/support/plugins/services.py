@@ -38,17 +38,17 @@ def empty_postgresql_database(postgresql_url: str) -> str:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Fail at once where a service is demanded and absent."""
-    if _demanded(REQUIRE_VARIABLE):
+    if _is_demanded(REQUIRE_VARIABLE):
         server, reason = postgresql.find_server()
         if server is None:
             pytest.exit(f"{REQUIRE_VARIABLE} is set, but PostgreSQL was not found: {reason}", returncode=1)
-    if _demanded(REQUIRE_BROKERS):
+    if _is_demanded(REQUIRE_BROKERS):
         for kind in brokers.KINDS:
             if fault := brokers.find_fault(kind):
                 pytest.exit(f"{REQUIRE_BROKERS} is set, but {kind} was not found: {fault}", returncode=1)
 
 
-def _demanded(variable: str) -> bool:
+def _is_demanded(variable: str) -> bool:
     return os.environ.get(variable, "") not in ("", "0")
 
 
@@ -99,6 +99,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _skipped(terminalreporter: pytest.TerminalReporter, service: str) -> int:
-    """How many tests were skipped since the service is not there."""
+    """Return the number of tests skipped because the service is not there."""
     reports = terminalreporter.stats.get("skipped", [])
-    return sum(isinstance(one.longrepr, tuple) and f"{service}: not found" in one.longrepr[2] for one in reports)
+    return sum(
+        isinstance(report.longrepr, tuple) and f"{service}: not found" in report.longrepr[2] for report in reports
+    )

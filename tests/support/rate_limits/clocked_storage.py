@@ -77,12 +77,12 @@ class ManualClock:
         self.url = f"clocked://{name}"
         self._name = name
 
-    def away(self, is_away: bool = True) -> None:
+    def set_away(self, is_away: bool = True) -> None:
         """Let the storage fail, or answer again."""
         (ClockedStorage.away.add if is_away else ClockedStorage.away.discard)(self._name)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Let the storage not answer until the block ends."""
         ClockedStorage.held[self._name] = threading.Event()
         yield
@@ -97,7 +97,7 @@ class ManualClock:
 def hand(request: pytest.FixtureRequest) -> Iterator[ManualClock]:
     """A clock and a storage of this test's own."""
     name = f"test-{id(request)}"
-    made = ManualClock(name)
-    yield made
-    made.away(False)
+    new_clock = ManualClock(name)
+    yield new_clock
+    new_clock.set_away(False)
     del ClockedStorage.clocks[name]

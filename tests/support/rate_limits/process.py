@@ -23,8 +23,8 @@ def main(database: str, storage: str, mount: str, partner: str, count: str) -> N
     app = make_host(database, {"name": mount}, **config)
     print("ready", flush=True)
     sys.stdin.readline()
-    found = run_concurrently(8, lambda _: _statuses(Caller(app, partner), int(count) // 8))
-    print(json.dumps([*itertools.chain(*found)]))
+    statuses = run_concurrently(8, lambda _: _statuses(Caller(app, partner), int(count) // 8))
+    print(json.dumps([*itertools.chain(*statuses)]))
 
 
 def _statuses(caller: Caller, count: int) -> list[int]:

@@ -11,7 +11,7 @@ from tests.support.rate_limits.clocked_storage import hand as hand
 
 
 def read_rate_limit_headers(response: Response) -> tuple[str | None, str | None, str | None]:
-    """What an answer says of the limits."""
+    """Return the rate limit headers of a response."""
     return tuple(response.headers.get(name) for name in ("RateLimit", "RateLimit-Policy", "Retry-After"))  # type: ignore[return-value]
 
 

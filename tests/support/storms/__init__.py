@@ -1,1 +1,1 @@
-"""What the storm tests share: a server that can be killed, clients that remember every answer, a database to stop."""
+"""Shared storm support: a server that can be killed, clients that record every response, a database to stop."""

@@ -1,4 +1,4 @@
-"""What is in the database after a storm, and what its clients were told."""
+"""The books: the database after a storm, and the responses to its clients."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def repeat_until_answered(client: Client, order: Order) -> Answer:
     raise AssertionError(f"{order} was never answered: {response}")
 
 
-def list_confirmed_tenants(answers: list[Answer]) -> dict[str, list[dict[str, Any]]]:
+def list_confirmed_tenants(responses: list[Answer]) -> dict[str, list[dict[str, Any]]]:
     """The tenants that clients were told they have, for each order's key."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for answer in answers:
-        if answer.status == 201:
-            found.setdefault(answer.order.key, []).append(answer.document)
-    return found
+    by_order: dict[str, list[dict[str, Any]]] = {}
+    for response in responses:
+        if response.status == 201:
+            by_order.setdefault(response.order.key, []).append(response.document)
+    return by_order
 
 
-def list_unanswered(answers: list[Answer]) -> list[Order]:
-    """The orders of which nobody knows yet what became of them."""
-    known = list_confirmed_tenants(answers)
-    lost = {answer.order.key: answer.order for answer in answers if answer.order.key not in known}
+def list_unanswered(responses: list[Answer]) -> list[Order]:
+    """Return the orders with an unknown outcome."""
+    confirmed = list_confirmed_tenants(responses)
+    lost = {response.order.key: response.order for response in responses if response.order.key not in confirmed}
     return list(lost.values())

@@ -26,5 +26,5 @@ def __getattr__(name: str) -> Celery:
     """The Celery app, made when ``celery -A`` asks for it."""
     if name != "celery":
         raise AttributeError(name)
-    found: Celery = create_app().extensions["celery"]
-    return found
+    celery: Celery = create_app().extensions["celery"]
+    return celery

@@ -27,7 +27,7 @@ class Order(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back for an order, when, and after how many seconds; status 0 means that nothing did."""
+    """The response to an order, its time, and its duration in seconds; status 0 means that there was none."""
 
     client: int
     order: Order
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
     @property
     def asks_for_repetition(self) -> bool:
-        """Whether it leaves open what became of the order: none came, or 503, or the first request runs still."""
+        """Return whether the outcome is unknown: no response, 503, or the first request still runs."""
         return self.status in (0, 503) or (self.document or {}).get("code") == "idempotency-in-progress"
 
     @property
@@ -57,11 +57,11 @@ class Client:
 
     def send(self, order: Order) -> Answer:
         """Ask for a tenant."""
-        begun = time.monotonic()
+        start = time.monotonic()
         headers = {**self._headers, "Idempotency-Key": order.key}
-        status, found, document = self._exchange("POST", TENANTS, headers, json.dumps(order.body))
+        status, replied, document = self._exchange("POST", TENANTS, headers, json.dumps(order.body))
         now = time.monotonic()
-        return Answer(self.number, order, now, now - begun, status, found, document)
+        return Answer(self.number, order, now, now - start, status, replied, document)
 
     def tenants(self) -> Iterator[dict[str, Any]]:
         """Every tenant of the partner, as the API lists them."""
@@ -111,9 +111,11 @@ class Storm:
 
     def wait_for_each(self, wanted: Callable[[Answer], bool], seconds: float = PATIENCE) -> None:
         """Wait until every client has got an answer that is `wanted`, from now on."""
-        begun, end = len(self.answers), time.monotonic() + seconds
-        while {answer.client for answer in self.answers[begun:] if wanted(answer)} != set(range(len(self._clients))):
-            assert time.monotonic() < end, f"no such answer: {Counter(a.status for a in self.answers[begun:])}"
+        start, end = len(self.answers), time.monotonic() + seconds
+        while {response.client for response in self.answers[start:] if wanted(response)} != set(
+            range(len(self._clients))
+        ):
+            assert time.monotonic() < end, f"no such answer: {Counter(a.status for a in self.answers[start:])}"
             self._over.wait(0.01)
 
     def _run(self, client: Client) -> None:

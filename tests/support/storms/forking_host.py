@@ -20,8 +20,8 @@ def create_app() -> Flask:
     TenantProvisioning(name="second", url_prefix="/second", table_prefix="second_").init_app(app, db)
     with app.app_context():
         db.create_all()
-        with db.engine.connect() as one, db.engine.connect() as two:
-            for connection in (one, two):
+        with db.engine.connect() as probe, db.engine.connect() as two:
+            for connection in (probe, two):
                 connection.exec_driver_sql("SELECT 1")
 
     @app.get("/")

@@ -1,4 +1,4 @@
-"""Worker processes of a host, some of which are killed."""
+"""Worker processes of a host, with some that are killed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Workers:
 
     def __init__(self, host: str, count: int, folder: Path) -> None:
         self._host, self._log = host, folder / "workers.log"
-        self._processes = [self._started() for _ in range(count)]
+        self._processes = [self._start() for _ in range(count)]
 
     def kill_one(self) -> None:
         """SIGKILL one of them, and start another."""
         number = random.randrange(len(self._processes))
         self._processes[number].kill()
         self._processes[number].wait(10)
-        self._processes[number] = self._started()
+        self._processes[number] = self._start()
 
     def stop(self) -> None:
         """SIGKILL all of them."""
@@ -28,7 +28,7 @@ class Workers:
             process.kill()
             process.wait(10)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "flask", "--app", self._host, "provisioning", "worker"]
         with self._log.open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

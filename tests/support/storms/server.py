@@ -55,22 +55,22 @@ class Server:
     def dies_within(self, seconds: float) -> bool:
         """Wait this long for the server to end by itself, which it should not."""
         try:
-            return self._running().wait(seconds) is not None
+            return self._require_process().wait(seconds) is not None
         except subprocess.TimeoutExpired:
             return False
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed, no connection is closed in order."""
-        self._running().kill()
-        self._running().wait(10)
+        self._require_process().kill()
+        self._require_process().wait(10)
 
     def stop(self, seconds: float = 20) -> None:
         """SIGTERM, and SIGKILL where that does not end it in time."""
-        self._running().terminate()
+        self._require_process().terminate()
         if not self.dies_within(seconds):
             self.kill()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _require_process(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the server was never started")
         return self._process
@@ -97,7 +97,7 @@ def signed_token(partner: str, *roles: str) -> str:
 
 
 def answers(address: Address) -> bool:
-    """Whether the host's own page is there."""
+    """Return whether the host's own page is there."""
     connection = http.client.HTTPConnection(*address, timeout=5)
     try:
         connection.request("GET", "/")

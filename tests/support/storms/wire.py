@@ -41,7 +41,7 @@ class Wire:
                 self._lines.append(_Line(self, client, socket.create_connection(self._server)))
 
     def is_fatal(self, sent: bytes) -> bool:
-        """Whether these bytes hold the command whose answer is to be lost; it is so once."""
+        """Return whether these bytes hold the command whose response is to be lost; it is so once."""
         if self._fatal is None or self._fatal not in sent:
             return False
         self._fatal = None
@@ -66,8 +66,8 @@ class _Line:
 
     def _downwards(self) -> None:
         with contextlib.suppress(OSError):
-            while (answer := self._server.recv(65536)) and not self._doomed:
-                self._client.sendall(answer)
+            while (response := self._server.recv(65536)) and not self._doomed:
+                self._client.sendall(response)
         self.cut()
 
     def cut(self) -> None:

@@ -22,9 +22,9 @@ class Workers:
 
     def kill(self, worker: int) -> None:
         """SIGKILL to a worker and to all its children; another one is started."""
-        found = next(process for process in self._workers if process.pid == worker)
-        self._workers.remove(found)
-        _kill(found)
+        victim = next(process for process in self._workers if process.pid == worker)
+        self._workers.remove(victim)
+        _kill(victim)
         self._workers.append(self._worker())
 
     def kill_child(self, child: int) -> None:

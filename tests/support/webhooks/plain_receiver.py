@@ -48,10 +48,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.requests.append((dict(self.headers), body))
             self.server.came.notify_all()
         self.send_response(self.server.status)
-        answer = body if self.server.echoes else b""
-        self.send_header("Content-Length", str(len(answer)))
+        response = body if self.server.echoes else b""
+        self.send_header("Content-Length", str(len(response)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(response)
 
     def log_message(self, *_args: Any) -> None:
         pass
@@ -60,12 +60,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def open_receiver() -> Iterator[Receiver]:
     """A receiver that serves until the block ends."""
-    found = Receiver()
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    opened = Receiver()
+    thread = threading.Thread(target=opened.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield found
+        yield opened
     finally:
-        found.shutdown()
-        found.server_close()
+        opened.shutdown()
+        opened.server_close()
         thread.join()

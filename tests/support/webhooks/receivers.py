@@ -55,7 +55,7 @@ class Receiver:
             thread.join(10)
 
     def url(self, host: str = "example.com", path: str = "/hook") -> str:
-        """Where a webhook reaches it."""
+        """Return the URL at which a webhook reaches it."""
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
     def _accept(self) -> None:
@@ -87,16 +87,16 @@ def _listener(host: str, port: int) -> socket.socket:
 class AnswerSequence:
     """Reads requests, keeps them, and answers each with the next of `answers`; then it closes the connection."""
 
-    def __init__(self, *answers: bytes) -> None:
-        self._answers = answers
+    def __init__(self, *responses: bytes) -> None:
+        self._answers = responses
         self.requests: list[bytes] = []
 
     def __call__(self, sock: socket.socket, _number: int) -> None:
-        for answer in self._answers:
+        for response in self._answers:
             if not (request := read_request(sock)):
                 return
             self.requests.append(request)
-            sock.sendall(answer)
+            sock.sendall(response)
 
 
 def answer_always(response: bytes) -> Behaviour:
@@ -181,19 +181,19 @@ class CertificateAuthority:
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         basic = x509.BasicConstraints(ca=True, path_length=0)
-        self._certificate = self._signed(self._name, self._key.public_key(), [basic, usage])
+        self._certificate = self._sign_certificate(self._name, self._key.public_key(), [basic, usage])
 
-    def trusting(self) -> ssl.SSLContext:
+    def make_client_context(self) -> ssl.SSLContext:
         """The context of a sender that trusts this authority alone, and is as strict as those of Python 3.13."""
         context = ssl.create_default_context(cadata=self._pem(self._certificate).decode())
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
-    def serving(self, *names: str, seen: list[str | None] | None = None, days: int = 1) -> ssl.SSLContext:
+    def make_server_context(self, *names: str, seen: list[str | None] | None = None, days: int = 1) -> ssl.SSLContext:
         """The context of a receiver with a certificate for `names`; what senders name as SNI is put into `seen`."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternative = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        certificate = self._signed(x509.Name([]), key.public_key(), [alternative], days)
+        certificate = self._sign_certificate(x509.Name([]), key.public_key(), [alternative], days)
         file = self._folder / f"{certificate.serial_number}.pem"
         file.write_bytes(self._private(key) + self._pem(certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -202,7 +202,7 @@ class CertificateAuthority:
             context.sni_callback = lambda _socket, name, _context: seen.append(name)
         return context
 
-    def _signed(
+    def _sign_certificate(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extensions: list[x509.ExtensionType], days: int = 1
     ) -> x509.Certificate:
         now, own = datetime.datetime.now(datetime.UTC), self._key.public_key()
@@ -233,7 +233,7 @@ def _general_name(name: str) -> x509.GeneralName:
 
 @contextlib.contextmanager
 def open_unreachable_port() -> Iterator[int]:
-    """A port of 127.0.0.1 where nobody takes a connection and nobody refuses one: its queue is full."""
+    """A port of 127.0.0.1 that neither accepts nor refuses a connection: its queue is full."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A resolver for the tests: it knows what it is told, and answers as ``socket.getaddrinfo`` does."""
+"""A resolver with fixed addresses and the interface of ``socket.getaddrinfo``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 
 class FakeResolver:
-    """A resolver that knows these names, and writes down what it was asked."""
+    """A resolver with fixed addresses that records its lookups."""
 
-    def __init__(self, **known: list[str]) -> None:
-        self.known = {name.replace("_", "."): addresses for name, addresses in known.items()}
+    def __init__(self, **addresses_by_name: list[str]) -> None:
+        self.addresses = {name.replace("_", "."): addresses for name, addresses in addresses_by_name.items()}
         self.asked: list[str] = []
 
     def __call__(self, host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
         self.asked.append(host)
-        if host not in self.known:
+        if host not in self.addresses:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [
             (socket.AF_INET6 if ":" in address else socket.AF_INET, type, 6, "", (address, port))
-            for address in self.known[host]
+            for address in self.addresses[host]
         ]
 
 

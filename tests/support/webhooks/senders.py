@@ -51,7 +51,7 @@ def sender(make_sender: MakeSender) -> Sender:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
-    """Who signs the receivers' certificates."""
+    """The authority that signs the receivers' certificates."""
     return CertificateAuthority(tmp_path_factory.mktemp("certificates"))
 
 
@@ -61,7 +61,7 @@ def send_webhook(sender: Sender, receiver: Receiver, **where: str) -> ReceiverRe
 
 
 def send_and_fail(sender: Sender, url: str, body: bytes = BODY) -> tuple[str, str]:
-    """How a send fails."""
+    """Return the error of a send."""
     with pytest.raises(SendError) as caught:
         sender.post(url, HEADERS, body)
     assert str(caught.value) == caught.value.reason

@@ -22,7 +22,7 @@ VARIABLES = {name: f"PROVISIONING_TEST_{name.upper()}_URL" for name in PLACES}
 
 
 class Broker(NamedTuple):
-    """One run's part of a broker: names that nobody else uses, so that runs do not meet."""
+    """One run's part of a broker, under unique names, so that runs do not meet."""
 
     kind: str
     url: str
@@ -33,13 +33,13 @@ class Broker(NamedTuple):
         return dict.fromkeys(("task_default_queue", "control_exchange", "event_queue_prefix"), self.name)
 
     def settings(self) -> dict[str, Any]:
-        """What a Celery app is configured with to use it, as the guide has it, with quick redelivery on Redis."""
-        found: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **self.names()}
+        """The configuration of a Celery app to use it, as the guide has it, with quick redelivery on Redis."""
+        settings: dict[str, Any] = {"broker_url": self.url, "worker_prefetch_multiplier": 1, **self.names()}
         if self.kind == "rabbitmq":
-            return {**found, "task_default_queue_type": "quorum"}
+            return {**settings, "task_default_queue_type": "quorum"}
         quick = {"visibility_timeout": 8, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
         options = {"global_keyprefix": f"{self.name}:", "polling_interval": 0.1, **quick}
-        return {**found, "broker_transport_options": options}
+        return {**settings, "broker_transport_options": options}
 
 
 @functools.cache
@@ -69,14 +69,14 @@ def open_broker(kind: str) -> Iterator[Broker]:
 
 def take_messages(broker: Broker, at_least: int = 0) -> list[Any]:
     """Take every message that waits: its headers, and its body; those that are expected are given time to arrive."""
-    found: list[Any] = []
+    messages: list[Any] = []
     with _connect(broker) as connection, contextlib.suppress(*connection.channel_errors):
         queue, end = _queue(broker)(connection.default_channel), time.monotonic() + 10
-        while (message := queue.get()) or (len(found) < at_least and time.monotonic() < end):
+        while (message := queue.get()) or (len(messages) < at_least and time.monotonic() < end):
             if message:
                 message.ack()
-                found.append((message.headers, message.payload))
-    return found
+                messages.append((message.headers, message.payload))
+    return messages
 
 
 def discard_messages(broker: Broker) -> int:

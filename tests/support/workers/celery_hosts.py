@@ -21,7 +21,7 @@ PATIENCE = 60
 
 
 def celery_init_app(app: Flask) -> Celery:
-    """As in Flask's documentation, "Background Tasks with Celery"."""
+    """Return the Celery app of a Flask app, like Flask's documentation, "Background Tasks with Celery"."""
 
     class FlaskTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: object, **kwargs: object) -> object:
@@ -69,14 +69,14 @@ class CeleryHost(StepHost):
     @property
     def celery(self) -> Celery:
         """The host's Celery app."""
-        found: Celery = self.app.extensions["celery"]
-        return found
+        celery: Celery = self.app.extensions["celery"]
+        return celery
 
     @property
     def mount(self) -> Mount:
         """The mount."""
-        found: Mount = self.app.extensions["tenant_provisioning"]["provisioning"]
-        return found
+        mount: Mount = self.app.extensions["tenant_provisioning"]["provisioning"]
+        return mount
 
     @contextlib.contextmanager
     def run_worker(self) -> Iterator[None]:

@@ -32,17 +32,17 @@ class StepHost:
         """Register a step that notes that it ran, and unless told otherwise an undo that does."""
 
         def do(context: Any) -> None:
-            self._meet(name)
+            self._record_call(name)
             self.done.append(name)
 
         def take_back(context: Any) -> None:
-            self._meet(f"undo {name}")
+            self._record_call(f"undo {name}")
             self.done.append(f"undo {name}")
 
         taking_back = {"undo": take_back} if undo and options.get("phase") != "deprovisioning" else {}
         self.provisioning.step(name, **{"backoff": 10, **taking_back, **options})(do)
 
-    def _meet(self, name: str) -> None:
+    def _record_call(self, name: str) -> None:
         if name in self.broken:
             self.done.append(f"{name} fails")
             raise self.broken[name]
@@ -80,5 +80,5 @@ def read_step_states(caller: Caller, tenant: dict[str, Any]) -> dict[str, str]:
 
 def read_tenant_status(caller: Caller, tenant: dict[str, Any]) -> str:
     """The tenant's status."""
-    found: str = caller("GET", f"/tenants/{tenant['tenant']}").get_json()["status"]
-    return found
+    status: str = caller("GET", f"/tenants/{tenant['tenant']}").get_json()["status"]
+    return status

@@ -43,9 +43,9 @@ def bulk(make_app: Callable[..., Flask]) -> Bulk:
             for table in ("tenants", "bulk_keys"):
                 name = storage.table(table).name
                 connection.execute(text(f"ALTER TABLE {name} SET (autovacuum_enabled = false)"))
-    found = Bulk(app, Caller(app))
-    found.do("create", map(row, range(10_000)))
-    return found
+    uploads = Bulk(app, Caller(app))
+    uploads.do("create", map(row, range(10_000)))
+    return uploads
 
 
 @pytest.mark.slow
@@ -55,8 +55,8 @@ def test_each_row_lookup_uses_an_index(bulk: Bulk, name: str) -> None:
     named = [{"external_id": row(n)["external_id"], "email_key": row(n)["email"].lower()} for n in range(500)]
     values = {"partner_id": bulk.partner.partner, "job_id": storage.new_id(), "rows": encode_rows(named)}
     searched = storage.transaction(lambda session: list(_searched_columns(session, STATEMENTS[name](storage), values)))
-    found = [columns - {"partner_id"} if "id" in columns else columns for columns in searched]
-    assert sorted(map(sorted, found)) == sorted(map(sorted, KEYS[name]))
+    indexed = [columns - {"partner_id"} if "id" in columns else columns for columns in searched]
+    assert sorted(map(sorted, indexed)) == sorted(map(sorted, KEYS[name]))
 
 
 def _searched_columns(session: Session, statement: Statement, values: dict[str, Any]) -> Iterator[set[str]]:
@@ -67,8 +67,8 @@ def _searched_columns(session: Session, statement: Statement, values: dict[str, 
             if "json_each" not in plan and ("tenants" in plan or "bulk_keys" in plan):
                 yield {term.strip(" ()").partition("=")[0] for term in plan.partition("(")[2].split(" AND ")}
         return
-    found = driver.execute(f"EXPLAIN (FORMAT JSON) {statement.text}", statement.bind(values)).fetchone()[0]
-    yield from _conditions(found[0]["Plan"])
+    explained = driver.execute(f"EXPLAIN (FORMAT JSON) {statement.text}", statement.bind(values)).fetchone()[0]
+    yield from _conditions(explained[0]["Plan"])
 
 
 def _conditions(plan: dict[str, Any]) -> Iterator[set[str]]:
@@ -78,12 +78,12 @@ def _conditions(plan: dict[str, Any]) -> Iterator[set[str]]:
         yield {
             name
             for name in ("email_key", "external_id", "partner_id", "live", "id", "job_id", "key")
-            if _in(name, condition)
+            if _names_column(name, condition)
         }
     for below in plan.get("Plans", ()):
         yield from _conditions(below)
 
 
-def _in(column: str, condition: str) -> bool:
-    """Whether the condition speaks of the column of the table: ``((id = …`` or ``(key)::text = …``."""
+def _names_column(column: str, condition: str) -> bool:
+    """Return whether the condition names the table's column: ``((id = …`` or ``(key)::text = …``."""
     return f"({column} =" in condition or f"({column})::text =" in condition

@@ -1,4 +1,4 @@
-"""What an administrator reads of deliveries by their id alone costs a probe of the key for each partner."""
+"""An administrator's lookup of deliveries by id alone costs a probe of the key for each partner."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def storage(
 ) -> Iterator[Storage]:
     engine = create_engine(make_database_url(request, database, tmp_path_factory))
     migration.upgrade(engine, PREFIX)
-    found = Storage(engine, build_metadata(PREFIX))
-    found.transaction(fill)
-    yield found
+    opened = Storage(engine, build_metadata(PREFIX))
+    opened.transaction(fill)
+    yield opened
     engine.dispose()
 
 
@@ -40,21 +40,21 @@ def fill(session: Session) -> None:
     at = format_instant(storage.clock())
     endpoints = [row(f"partner-{n % PARTNERS}", storage.new_id(), at) for n in range(PARTNERS * ENDPOINTS)]
     session.run_many(sql.insert, endpoints)
-    for one in endpoints:
-        of_it = (one["partner_id"], one["id"])
-        made = [
+    for endpoint in endpoints:
+        of_it = (endpoint["partner_id"], endpoint["id"])
+        deliveries = [
             make_pending_delivery(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)
         ]
-        session.run_many(sql.insert_delivery, made)
+        session.run_many(sql.insert_delivery, deliveries)
     if storage.engine.dialect.name == "postgresql":
         session.run(Statement(text("ANALYZE"), storage.engine.dialect), {})
 
 
 def row(partner: str, id: str, at: str) -> dict[str, Any]:
     empty = dict.fromkeys(("description", "disabled_reason", "failing_since", "rests_until", "due_at", "leased_until"))
-    said = {"url": "https://example.com/hook", "events": '["*"]', "signing": "v1", "secrets": "[]", "enabled": 1}
+    values = {"url": "https://example.com/hook", "events": '["*"]', "signing": "v1", "secrets": "[]", "enabled": 1}
     times = {"created_at": at, "updated_at": at, "version": 1, "failures": 0, "fence": 0}
-    return {"partner_id": partner, "id": id, **empty, **said, **times}
+    return {"partner_id": partner, "id": id, **empty, **values, **times}
 
 
 def test_a_delivery_by_its_id_alone_is_a_probe_for_each_partner(storage: Storage) -> None:
@@ -64,8 +64,8 @@ def test_a_delivery_by_its_id_alone_is_a_probe_for_each_partner(storage: Storage
 
     def work(session: Session) -> RecordingSession:
         watched: Any = RecordingSession(session)
-        found = delivery_actions.load_delivery(watched, None, wanted["id"])
-        assert (found.partner_id, found.webhook_id, found.id) == tuple(
+        delivery = delivery_actions.load_delivery(watched, None, wanted["id"])
+        assert (delivery.partner_id, delivery.webhook_id, delivery.id) == tuple(
             wanted[name] for name in ("partner_id", "webhook_id", "id")
         )
         return watched  # type: ignore[no-any-return]

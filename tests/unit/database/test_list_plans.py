@@ -41,7 +41,7 @@ EVERYBODY = None
 
 
 class Question(NamedTuple):
-    """What a list is asked, and in which orders an index alone bounds what is read."""
+    """A list query, and the orders in which an index alone bounds its reads."""
 
     query: str
     sorts: tuple[str, ...] = SORT_ORDERS
@@ -140,27 +140,31 @@ def storage(
 
 def load_query(query: str, sort: str) -> dict[str, Any]:
     pairs = (pair.split("=") for pair in f"{query}&sort={sort}".strip("&").split("&"))
-    asked: dict[str, Any] = load_parameters(ListQuery(), {name: [value] for name, value in pairs})
-    return asked
+    query_values: dict[str, Any] = load_parameters(ListQuery(), {name: [value] for name, value in pairs})
+    return query_values
 
 
 @functools.cache
 def find_matches(query: str, partner: str | None) -> list[dict[str, Any]]:
-    asked = load_query(query, "created_at")
-    return [one for one in tenants() if partner in (None, one["partner_id"]) and _matches(one, asked)]
+    query_values = load_query(query, "created_at")
+    return [row for row in tenants() if partner in (None, row["partner_id"]) and _matches(row, query_values)]
 
 
-def _matches(one: dict[str, Any], asked: dict[str, Any]) -> bool:
-    status = one["status"]
-    wanted = status == asked["status"] if "status" in asked else status != "deleted" or asked["include_deleted"]
+def _matches(row: dict[str, Any], query_values: dict[str, Any]) -> bool:
+    status = row["status"]
+    wanted = (
+        status == query_values["status"]
+        if "status" in query_values
+        else status != "deleted" or query_values["include_deleted"]
+    )
     return (
         wanted
-        and (status != "deleted" or one["purge_at"] > creation_time(NOW))
-        and all(one[name] == asked.get(name, one[name]) for name in ("external_id", "plan", "industry"))
-        and one["email_key"] == asked.get("email", one["email_key"])
-        and all(asked.get(f"{time}_after", "") < one[f"{time}_at"] < asked.get(f"{time}_before", "9")
+        and (status != "deleted" or row["purge_at"] > creation_time(NOW))
+        and all(row[name] == query_values.get(name, row[name]) for name in ("external_id", "plan", "industry"))
+        and row["email_key"] == query_values.get("email", row["email_key"])
+        and all(query_values.get(f"{time}_after", "") < row[f"{time}_at"] < query_values.get(f"{time}_before", "9")
                 for time in ("created", "updated"))
-        and one["name_key"].startswith(asked.get("q", ""))
+        and row["name_key"].startswith(query_values.get("q", ""))
     )  # fmt: skip
 
 
@@ -168,27 +172,27 @@ def pages(question: Question, partner: str | None) -> Iterator[Page]:
     """The first page in each order, and one after 90 % of all."""
     for sort in question.sorts:
         key = "name_key" if sort in BY_NAME else "created_at"
-        found = sorted(find_matches(question.query, partner), key=lambda one: (one[key], one["id"]))
-        found = found[::-1] if sort.startswith("-") else found
-        for before in {0, len(found) * 9 // 10}:
-            place = f"{found[before - 1][key]}\n{found[before - 1]['id']}" if before else None
-            expected = [one["id"] for one in found[before : before + 50]]
+        matches = sorted(find_matches(question.query, partner), key=lambda row: (row[key], row["id"]))
+        matches = matches[::-1] if sort.startswith("-") else matches
+        for before in {0, len(matches) * 9 // 10}:
+            place = f"{matches[before - 1][key]}\n{matches[before - 1]['id']}" if before else None
+            expected = [row["id"] for row in matches[before : before + 50]]
             yield Page(load_query(question.query, sort), place, expected)
 
 
 def check(storage: Storage, question: Question, partner: str | None, allowed: Callable[[Cost], bool]) -> None:
     """Every page of `question` shows the tenants it should, at a cost that is `allowed`."""
     for page in pages(question, partner):
-        found, watched = read_page(storage, partner, page)
-        assert found == page.expected
+        rows, watched = read_page(storage, partner, page)
+        assert rows == page.expected
         for cost in measure_costs(storage.engine, watched):
             assert allowed(cost), (page.asked, page.place, cost.plan)
 
 
-def test_the_data_are_what_the_questions_want() -> None:
-    found = {name: len(find_matches(question.query, "big")) for name, question in {**SERVED, **WEIGHED}.items()}
+def test_data_match_every_question_that_expects_rows() -> None:
+    counts = {name: len(find_matches(question.query, "big")) for name, question in {**SERVED, **WEIGHED}.items()}
     empty = {"plan, none", "industry, none", "external_id, nobody's", "q, none"}
-    assert {name for name, count in found.items() if not count} == empty
+    assert {name for name, count in counts.items() if not count} == empty
     assert set(models.LIVING_STATUSES) == set(STATUSES) - {"deleted"}
 
 
@@ -231,37 +235,39 @@ def test_nothing_is_sorted_that_an_index_has_in_order(storage: Storage, name: st
         (f"updated_after={creation_time(TENANTS + 59_000)}", "for its values"),
     ],
 )
-def test_postgresql_plans_once_what_no_value_can_change(storage: Storage, query: str, planned: str) -> None:
+def test_postgresql_plans_value_independent_statements_once(storage: Storage, query: str, planned: str) -> None:
     ours = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE position('name_key' IN statement) > 0"
-    made = Statement(text(ours), storage.engine.dialect)
+    statement = Statement(text(ours), storage.engine.dialect)
     storage.engine.dispose()
 
     def work(session: Session) -> list[tuple[int, int]]:
         for _ in range(20):
             listing.load_page(session, "big", load_query(query, "created_at"), None)
-        found: list[tuple[int, int]] = session.run(made, {}).fetchall()
-        return found
+        counts: list[tuple[int, int]] = session.run(statement, {}).fetchall()
+        return counts
 
     [(generic, custom)] = storage.read(work)
     assert ("once" if generic > custom else "for its values") == planned
 
 
 @pytest.fixture(scope="module")
-def many(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+def many_tenants(
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Storage]:
     """200,000 tenants of one partner, behind the app of the bench."""
     depth.prepare(make_database_url(request, database, tmp_path_factory), 200_000)
-    made: Storage = target.app.extensions["tenant_provisioning"]["provisioning"].storage
-    yield made
-    made.engine.dispose()
+    big_storage: Storage = target.app.extensions["tenant_provisioning"]["provisioning"].storage
+    yield big_storage
+    big_storage.engine.dispose()
 
 
 @pytest.mark.parametrize("sort", SORT_ORDERS)
-def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str) -> None:
+def test_a_page_of_200_000_reads_as_much_at_99_percent(many_tenants: Storage, sort: str) -> None:
     first, deep = (
         [
             cost.read
             for cost in measure_costs(
-                many.engine, read_page(many, target.PARTNER, Page(load_query("", sort), place, []))[1]
+                many_tenants.engine, read_page(many_tenants, target.PARTNER, Page(load_query("", sort), place, []))[1]
             )
         ]
         for place in (None, depth.place(200_000, sort, 0.99))
@@ -271,6 +277,6 @@ def test_a_page_of_200_000_reads_as_much_at_99_percent(many: Storage, sort: str)
 
 @pytest.mark.alone("a ratio of times")
 @pytest.mark.parametrize("sort", SORT_ORDERS)
-def test_a_page_of_200_000_takes_as_long_at_99_percent(many: Storage, sort: str) -> None:
+def test_a_page_of_200_000_takes_as_long_at_99_percent(many_tenants: Storage, sort: str) -> None:
     first, deep = depth.measure([depth.query(200_000, sort, share) for share in (0, 0.99)], 100)
     assert deep.over(first).wall < 1.5

@@ -56,7 +56,7 @@ def test_upgrade_makes_the_tables_and_check_agrees(bare: Flask) -> None:
     assert (checked.exit_code, checked.output) == (0, "The tables match this release.\n")
 
 
-def test_check_names_what_differs(bare: Flask) -> None:
+def test_check_names_a_differing_column(bare: Flask) -> None:
     run(bare, "db", "upgrade")
     change_tables(bare, f"ALTER TABLE {PREFIX}events ADD COLUMN stray INTEGER")
     checked = run(bare, "db", "check")
@@ -210,7 +210,7 @@ def test_our_version_table_is_not_the_hosts(make_app: Callable[..., Flask]) -> N
         assert connection.execute(select(ours)).scalar_one() == migration.get_head_revision()
 
 
-def test_missing_tables_answer_503_and_the_log_says_what_to_do(bare: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_tables_return_503_and_log_the_fix(bare: Flask, caplog: pytest.LogCaptureFixture) -> None:
     response = Caller(bare)("GET", "/tenants")
     assert (response.status_code, response.get_json()["code"]) == (503, "storage-unavailable")
     assert response.headers["Retry-After"] == "2"

@@ -19,9 +19,9 @@ COUNT = "SELECT count(*) FROM provisioning_feeds"
 @pytest.fixture
 def own(postgresql_url: str, tables: Tables) -> Iterator[Schemas]:
     """Schemas that are lent to this test alone."""
-    made = Schemas(make_url(postgresql_url), tables)
-    yield made
-    made.close()
+    new_schemas = Schemas(make_url(postgresql_url), tables)
+    yield new_schemas
+    new_schemas.close()
 
 
 def lend(schemas: Schemas, *statements: str) -> tuple[URL, int]:
@@ -42,8 +42,8 @@ def test_reused_schema_is_empty_and_renamed(own: Schemas) -> None:
 
 
 def test_concurrent_users_get_different_schemas(own: Schemas) -> None:
-    with own.lend() as one, own.lend() as other:
-        assert one != other
+    with own.lend() as lent, own.lend() as other:
+        assert lent != other
 
 
 @pytest.mark.parametrize(

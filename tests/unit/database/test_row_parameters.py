@@ -36,10 +36,10 @@ EMPTY: dict[str, Any] = dict.fromkeys(column.name for column in things.c)
 
 @pytest.fixture
 def storage(make_app: Callable[..., Flask]) -> Storage:
-    found = get_storage(make_app())
-    things.metadata.drop_all(found.engine)
-    things.metadata.create_all(found.engine)
-    return found
+    opened = get_storage(make_app())
+    things.metadata.drop_all(opened.engine)
+    things.metadata.create_all(opened.engine)
+    return opened
 
 
 def select_things(storage: Storage, *names: str) -> Any:
@@ -52,8 +52,8 @@ def do(storage: Storage, clause: Any, values: list[dict[str, Any]]) -> int:
 
 
 def _count(session: Session, statement: Statement, values: list[dict[str, Any]]) -> int:
-    found: int = session.run(statement, {"rows": encode_rows(values)}).rowcount
-    return found
+    count: int = session.run(statement, {"rows": encode_rows(values)}).rowcount
+    return count
 
 
 def read_rows(storage: Storage) -> list[dict[str, Any]]:
@@ -62,8 +62,8 @@ def read_rows(storage: Storage) -> list[dict[str, Any]]:
 
 
 def insert(storage: Storage, values: list[dict[str, Any]]) -> int:
-    found = select_things(storage, *EMPTY)
-    return do(storage, things.insert().from_select(list(EMPTY), select(*found.c)), values)
+    rows = select_things(storage, *EMPTY)
+    return do(storage, things.insert().from_select(list(EMPTY), select(*rows.c)), values)
 
 
 def test_rows_are_inserted_as_they_are(storage: Storage) -> None:
@@ -77,7 +77,7 @@ def test_no_rows_are_no_rows(storage: Storage) -> None:
 
 def test_each_row_changes_its_own_tenant(storage: Storage) -> None:
     insert(storage, ROWS)
-    found = select_things(storage, "id", "number")
-    change = things.update().where(things.c.id == found.c.id).values(number=found.c.number)
+    rows = select_things(storage, "id", "number")
+    change = things.update().where(things.c.id == rows.c.id).values(number=rows.c.number)
     assert do(storage, change, [{"id": IDS[2], "number": 7}, {"id": IDS[0], "number": None}]) == 2
     assert [row["number"] for row in read_rows(storage)] == [None, None, 7]

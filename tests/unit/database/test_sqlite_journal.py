@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log: kept short where writes follow each other, and nobody waits for it."""
+"""SQLite's write-ahead log: kept short during continuous writes, without waiting."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def length(file: Path) -> int:
 
 
 def reads(file: Path) -> sqlite3.Connection:
-    """Somebody who reads, and sees what there was when it began."""
+    """A reader that sees the rows from before it began."""
     reader = sqlite3.connect(file, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM provisioning_tenants").fetchone()
@@ -51,24 +51,24 @@ def reads(file: Path) -> sqlite3.Connection:
 
 
 def test_long_journal_is_restarted(app: Flask, file: Path) -> None:
-    partner, found = Caller(app), []
+    partner, sizes = Caller(app), []
     for _ in range(20):
         partner.create()
-        found.append(length(file))
-    assert 0 in found
-    assert max(found) < LIMIT + MORE
+        sizes.append(length(file))
+    assert 0 in sizes
+    assert max(sizes) < LIMIT + MORE
 
 
 def test_continuous_readers_do_not_block_writers(app: Flask, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     partner, reader = Caller(app), reads(file)
-    made = [partner.create()["tenant"] for _ in range(20)]
+    tenants = [partner.create()["tenant"] for _ in range(20)]
     assert length(file) > LIMIT
     assert reader.execute("SELECT count(*) FROM provisioning_tenants").fetchone() == (0,)
     reader.close()
     while length(file):
-        made.append(partner.create()["tenant"])
-        assert len(made) < 60
-    assert {partner("GET", f"/tenants/{id}").status_code for id in made} == {200}
+        tenants.append(partner.create()["tenant"])
+        assert len(tenants) < 60
+    assert {partner("GET", f"/tenants/{id}").status_code for id in tenants} == {200}
     assert not caplog.records
 
 
@@ -98,9 +98,7 @@ def test_failed_checkpoint_is_retried_after_as_many_pages_again(file: Path) -> N
     assert tried == once * 3
 
 
-def test_a_write_that_was_committed_does_not_fail_for_it(
-    app: Flask, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failed_truncation_is_logged_without_an_error(app: Flask, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal = WriteAheadLog(str(file), 0)
     driver = sqlite3.connect(file)
     driver.close()

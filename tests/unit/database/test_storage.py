@@ -33,8 +33,8 @@ notes = Table("host_notes", MetaData(), Column("id", Integer, primary_key=True),
 @pytest.fixture
 def storage(make_app: Callable[..., Flask]) -> Storage:
     """The storage of an app with a database of its own."""
-    found: Storage = make_app().extensions["tenant_provisioning"]["provisioning"].storage
-    return found
+    opened: Storage = make_app().extensions["tenant_provisioning"]["provisioning"].storage
+    return opened
 
 
 def count(storage: Storage, name: str = "tenants") -> int:
@@ -56,7 +56,7 @@ def test_a_unit_that_fails_leaves_nothing(storage: Storage) -> None:
     assert (count(storage), count(storage, "events")) == (0, 0)
 
 
-def test_a_thread_knows_the_unit_that_runs_in_it_and_in_no_other(storage: Storage) -> None:
+def test_current_session_is_per_thread(storage: Storage) -> None:
     seen: list[Session | None] = []
 
     def work(session: Session) -> None:
@@ -99,13 +99,13 @@ def test_the_hosts_own_rows_go_back_with_the_tenant(storage: Storage) -> None:
     assert count(storage) == 0
 
 
-def test_a_unit_runs_again_when_what_it_read_is_outdated(storage: Storage) -> None:
+def test_stale_read_runs_the_unit_again(storage: Storage) -> None:
     tries: list[str] = []
 
     def work(session: Session) -> str:
         tries.append(create(session).id)
         if len(tries) < 3:
-            raise StaleRead("changed meanwhile")
+            raise StaleRead("changed by another unit")
         return tries[-1]
 
     assert storage.transaction(work) == tries[2]
@@ -126,7 +126,7 @@ def test_patience_is_bounded(storage: Storage) -> None:
 
 
 def test_serialization_failures_are_retried(storage: Storage) -> None:
-    """On PostgreSQL's own SERIALIZABLE, where two units that read what the other writes cannot both commit."""
+    """PostgreSQL's SERIALIZABLE does not let two units commit that read each other's writes."""
     if storage.engine.dialect.name != "postgresql":
         pytest.skip("SQLite has one writer")
     strict = create_engine(storage.engine.url, isolation_level="SERIALIZABLE")
@@ -134,18 +134,18 @@ def test_serialization_failures_are_retried(storage: Storage) -> None:
     barrier = threading.Barrier(2)
     tries: list[int] = []
 
-    def work_of(number: int) -> Callable[[Session], None]:
+    def make_work(number: int) -> Callable[[Session], None]:
         def work(session: Session) -> None:
             tries.append(number)
-            found = session.orm.execute(text("SELECT count(*) FROM provisioning_tenants")).scalar_one()
+            count = session.orm.execute(text("SELECT count(*) FROM provisioning_tenants")).scalar_one()
             if tries.count(number) == 1:
                 barrier.wait(10)
-            values = {**VALUES, "email_key": f"{number}@example.com", "client_name": f"{found} before me"}
+            values = {**VALUES, "email_key": f"{number}@example.com", "client_name": f"{count} before me"}
             actions.create(session, ACTOR, "acme", values, ALLOWANCE)
 
         return work
 
-    threads = [threading.Thread(target=serializable.transaction, args=(work_of(n),)) for n in range(2)]
+    threads = [threading.Thread(target=serializable.transaction, args=(make_work(n),)) for n in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

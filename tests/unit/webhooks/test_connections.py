@@ -1,4 +1,4 @@
-"""Which address a sender connects to, what it proves of the receiver, and when a connection serves again."""
+"""Connections of a sender: their addresses, the proof of the receiver, and their reuse."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def test_certificate_for_the_name_is_accepted_with_sni(
     make_sender: MakeSender, authority: CertificateAuthority
 ) -> None:
     seen: list[str | None] = []
-    with Receiver(tls=authority.serving("example.com", seen=seen)) as receiver:
-        assert send_webhook(make_sender(tls=authority.trusting()), receiver).text == "ok"
+    with Receiver(tls=authority.make_server_context("example.com", seen=seen)) as receiver:
+        assert send_webhook(make_sender(tls=authority.make_client_context()), receiver).text == "ok"
     assert seen == ["example.com"]
 
 
 def test_international_name_is_sent_as_ascii(make_sender: MakeSender, authority: CertificateAuthority) -> None:
     seen: list[str | None] = []
-    sender = make_sender(FakeResolver(**{"xn--bcher-kva_example": ["127.0.0.1"]}), tls=authority.trusting())
-    with Receiver(tls=authority.serving("xn--bcher-kva.example", seen=seen)) as receiver:
+    sender = make_sender(FakeResolver(**{"xn--bcher-kva_example": ["127.0.0.1"]}), tls=authority.make_client_context())
+    with Receiver(tls=authority.make_server_context("xn--bcher-kva.example", seen=seen)) as receiver:
         assert send_webhook(sender, receiver, host="bücher.example").status == 200
     assert seen == ["xn--bcher-kva.example"]
 
@@ -80,8 +80,8 @@ def test_international_name_is_sent_as_ascii(make_sender: MakeSender, authority:
 def test_a_certificate_for_an_address_is_for_its_literal(
     make_sender: MakeSender, authority: CertificateAuthority
 ) -> None:
-    sender = make_sender(tls=authority.trusting())
-    with Receiver(tls=authority.serving("127.0.0.1")) as receiver:
+    sender = make_sender(tls=authority.make_client_context())
+    with Receiver(tls=authority.make_server_context("127.0.0.1")) as receiver:
         assert send_webhook(sender, receiver, host="127.0.0.1").status == 200
         kind, why = send_and_fail(sender, receiver.url())
     assert (kind, "Hostname mismatch" in why) == ("tls", True)
@@ -92,21 +92,21 @@ def test_a_certificate_for_another_name_is_refused(
     make_sender: MakeSender, authority: CertificateAuthority, names: tuple[str, ...]
 ) -> None:
     behave = AnswerSequence(OK)
-    with Receiver(behave, tls=authority.serving(*names)) as receiver:
-        error = send_and_fail(make_sender(tls=authority.trusting()), receiver.url())
+    with Receiver(behave, tls=authority.make_server_context(*names)) as receiver:
+        error = send_and_fail(make_sender(tls=authority.make_client_context()), receiver.url())
     why = "Hostname mismatch, certificate is not valid for 'example.com'"
     assert (error, behave.requests) == (("tls", f"The certificate is not valid: {why}."), [])
 
 
 def test_a_certificate_that_has_expired_is_refused(make_sender: MakeSender, authority: CertificateAuthority) -> None:
-    with Receiver(tls=authority.serving("example.com", days=-1)) as receiver:
-        error = send_and_fail(make_sender(tls=authority.trusting()), receiver.url())
+    with Receiver(tls=authority.make_server_context("example.com", days=-1)) as receiver:
+        error = send_and_fail(make_sender(tls=authority.make_client_context()), receiver.url())
     assert error == ("tls", "The certificate is not valid: certificate has expired.")
 
 
 def test_untrusted_authority_is_refused(make_sender: MakeSender, authority: CertificateAuthority) -> None:
     behave = AnswerSequence(OK)
-    with Receiver(behave, tls=authority.serving("example.com")) as receiver:
+    with Receiver(behave, tls=authority.make_server_context("example.com")) as receiver:
         kind, why = send_and_fail(make_sender(), receiver.url())
     assert (kind, why.startswith("The certificate is not valid: "), behave.requests) == ("tls", True, [])
 
@@ -135,20 +135,20 @@ def test_a_receiver_that_closes_during_the_handshake_fails(make_sender: MakeSend
 
 @pytest.fixture(params=["http", "https"])
 def tls(request: pytest.FixtureRequest, authority: CertificateAuthority) -> ssl.SSLContext | None:
-    return authority.serving("example.com", "other.example") if request.param == "https" else None
+    return authority.make_server_context("example.com", "other.example") if request.param == "https" else None
 
 
-def test_a_connection_serves_again(
+def test_connection_is_reused(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
-    sender = make_sender(tls=authority.trusting())
+    sender = make_sender(tls=authority.make_client_context())
     with Receiver(tls=tls) as receiver:
         assert [send_webhook(sender, receiver).text for _ in range(5)] == ["ok"] * 5
     assert receiver.connections == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "connections"),
+    ("response", "connections"),
     [
         (OK, 1),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 1),
@@ -163,19 +163,21 @@ def test_a_connection_serves_again(
     ],
 )
 def test_a_connection_serves_again_only_after_a_whole_answer(
-    make_sender: MakeSender, answer: bytes, connections: int
+    make_sender: MakeSender, response: bytes, connections: int
 ) -> None:
     sender = make_sender()
-    with Receiver(answer_always(answer)) as receiver:
+    with Receiver(answer_always(response)) as receiver:
         for _ in range(3):
             send_webhook(sender, receiver)
     assert receiver.connections == connections
 
 
-def test_a_connection_serves_no_other_name(
+def test_connection_is_not_reused_for_another_name(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
-    sender = make_sender(FakeResolver(example_com=["127.0.0.1"], other_example=["127.0.0.1"]), tls=authority.trusting())
+    sender = make_sender(
+        FakeResolver(example_com=["127.0.0.1"], other_example=["127.0.0.1"]), tls=authority.make_client_context()
+    )
     with Receiver(tls=tls) as receiver:
         send_webhook(sender, receiver)
         send_webhook(sender, receiver, host="other.example")
@@ -187,7 +189,7 @@ def test_a_connection_to_an_address_that_the_name_has_lost_serves_no_more(make_s
     sender = make_sender(resolve)
     with Receiver() as before, Receiver(host="127.0.0.2", port=before.port) as after:
         send_webhook(sender, before)
-        resolve.known["example.com"] = ["127.0.0.2"]
+        resolve.addresses["example.com"] = ["127.0.0.2"]
         send_webhook(sender, before)
     assert (before.connections, after.connections) == (1, 1)
 
@@ -197,7 +199,7 @@ def test_a_connection_to_a_later_address_of_the_name_serves_again(make_sender: M
     sender = make_sender(resolve)
     with Receiver() as receiver:
         send_webhook(sender, receiver)
-        resolve.known["example.com"] = ["127.0.0.2", "127.0.0.1"]
+        resolve.addresses["example.com"] = ["127.0.0.2", "127.0.0.1"]
         send_webhook(sender, receiver)
     assert receiver.connections == 1
 
@@ -207,7 +209,7 @@ def test_a_name_that_leads_inside_now_is_refused_on_a_kept_connection_too(make_s
     sender, behave = make_sender(resolve), AnswerSequence(OK, OK)
     with Receiver(behave) as receiver:
         send_webhook(sender, receiver)
-        resolve.known["example.com"] = ["127.0.0.1", "10.0.0.1"]
+        resolve.addresses["example.com"] = ["127.0.0.1", "10.0.0.1"]
         assert send_and_fail(sender, receiver.url())[0] == "refused"
     assert len(behave.requests) == 1
 
@@ -237,7 +239,7 @@ def test_no_more_connections_are_kept_than_the_limit(make_sender: MakeSender, mo
 def test_a_connection_that_the_receiver_has_closed_is_replaced(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
-    sender = make_sender(tls=authority.trusting())
+    sender = make_sender(tls=authority.make_client_context())
     with Receiver(answer_once(OK), tls=tls) as receiver:
         assert [send_webhook(sender, receiver).status for _ in range(5)] == [200] * 5
     assert receiver.connections == 5
@@ -245,20 +247,20 @@ def test_a_connection_that_the_receiver_has_closed_is_replaced(
 
 @pytest.mark.parametrize("unasked", [b"!", OK, b"HTTP/1.1 500 Sorry\r\nContent-Length: 0\r\n\r\n"])
 def test_unsolicited_response_is_ignored(make_sender: MakeSender, unasked: bytes) -> None:
-    said: list[int] = []
+    statuses: list[int] = []
 
     def behave(sock: socket.socket, number: int) -> None:
         read_request(sock)
         sock.sendall(OK)
         if number == 0:
             sock.sendall(unasked)
-            said.append(number)
+            statuses.append(number)
         answer_always(OK)(sock, number)
 
     sender = make_sender()
     with Receiver(behave) as receiver:
         send_webhook(sender, receiver)
-        assert wait_for(lambda: said == [0])
+        assert wait_for(lambda: statuses == [0])
         assert send_webhook(sender, receiver).status == 200
 
 
@@ -302,12 +304,12 @@ def test_request_with_a_started_response_is_not_repeated(make_sender: MakeSender
 
 
 def test_request_with_an_interrupted_response_is_not_repeated(make_sender: MakeSender) -> None:
-    def breaking(sock: socket.socket, number: int) -> None:
+    def reset_connection(sock: socket.socket, number: int) -> None:
         AnswerSequence(OK)(sock, number)
         answer_then_reset(b"HTTP/1.1 2")(sock, number)
 
     sender = make_sender()
-    with Receiver(breaking) as receiver:
+    with Receiver(reset_connection) as receiver:
         send_webhook(sender, receiver)
         assert send_and_fail(sender, receiver.url()) == ("protocol", BROKEN)
     assert receiver.connections == 1
@@ -328,19 +330,19 @@ def test_a_request_that_took_too_long_is_not_sent_again(make_sender: MakeSender)
 def test_many_threads_share_a_sender(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
-    sender = make_sender(tls=authority.trusting())
+    sender = make_sender(tls=authority.make_client_context())
 
     def behave(sock: socket.socket, _number: int) -> None:
         while request := read_request(sock):
-            said = request.partition(b"\r\n\r\n")[2]
-            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+            body = request.partition(b"\r\n\r\n")[2]
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     def work(number: int) -> list[str]:
         return [sender.post(receiver.url(), HEADERS, b"%d.%d" % (number, n)).text for n in range(20)]
 
     with Receiver(behave, tls=tls) as receiver:
-        found = run_concurrently(8, work)
-    assert found == [[f"{number}.{n}" for n in range(20)] for number in range(8)]
+        results = run_concurrently(8, work)
+    assert results == [[f"{number}.{n}" for n in range(20)] for number in range(8)]
     assert receiver.connections <= 8
 
 
@@ -364,7 +366,7 @@ def test_a_sender_that_is_closed_keeps_nothing(make_sender: MakeSender) -> None:
 def test_a_fork_leaves_its_parent_s_connections_alone(
     make_sender: MakeSender, authority: CertificateAuthority, tls: ssl.SSLContext | None
 ) -> None:
-    sender = make_sender(tls=authority.trusting())
+    sender = make_sender(tls=authority.make_client_context())
     with Receiver(tls=tls) as receiver:
         send_webhook(sender, receiver)
         if (child := os.fork()) == 0:

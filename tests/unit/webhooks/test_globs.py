@@ -1,4 +1,4 @@
-"""Globs over types of events: which mean what, and which are in vain."""
+"""Globs over event types: their meanings, and globs that can match no type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask_tenant_provisioning.webhooks.fanout import ENDPOINT_EVENT_TYPES, EVEN
 
 
 @pytest.mark.parametrize("type", [*EVENT_TYPES, "of.a.later.release"])
-def test_a_star_alone_means_everything_but_changes_of_endpoints(type: str) -> None:
+def test_single_star_matches_all_types_except_endpoint_changes(type: str) -> None:
     assert matches(["*"], type) is (type not in ENDPOINT_EVENT_TYPES)
 
 
@@ -78,11 +78,11 @@ def test_glob_that_matches_no_type_is_reported(glob: str) -> None:
         "é.*",
     ],
 )
-def test_everything_else_is_no_glob(text: str) -> None:
+def test_other_texts_are_invalid_globs(text: str) -> None:
     assert not is_glob(text)
 
 
 def test_many_stars_take_no_time() -> None:
-    begun = time.thread_time()
+    start = time.thread_time()
     assert not matches(["*e*" * 20 + ".x", ("*a" * 32)[:64]], "tenant.provisioning_failed" * 5)
-    assert time.thread_time() - begun < 1
+    assert time.thread_time() - start < 1

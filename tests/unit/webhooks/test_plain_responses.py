@@ -13,7 +13,7 @@ from flask_tenant_provisioning.webhooks.client.connections import SimpleResponse
 
 
 class Bytes:
-    """What `http.client` takes for a socket."""
+    """A stand-in for the socket that `http.client` reads from."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -41,7 +41,7 @@ class Stuck:
         return [(0, 0, 0, "", (f"192.0.2.{port % 256}", port))]
 
 
-def test_the_answer_and_the_error_are_those_of_the_system() -> None:
+def test_resolver_returns_the_systems_result_and_error() -> None:
     resolve = Resolver(LONG, 2, resolve_example_to("192.0.2.1"))
     assert resolve("example.com", 443, type=socket.SOCK_STREAM)[0][4] == ("192.0.2.1", 443)
     with pytest.raises(socket.gaierror, match="not known"):
@@ -61,14 +61,14 @@ def test_a_look_up_that_takes_too_long_is_given_up() -> None:
 def test_threads_are_bounded_and_come_free_again() -> None:
     stuck = Stuck()
     resolve = Resolver(0.05, 2, stuck)
-    assert all(isinstance(found, TimeoutError) for found in run_concurrently(5, lambda _: resolve("slow", 1)))
+    assert all(isinstance(error, TimeoutError) for error in run_concurrently(5, lambda _: resolve("slow", 1)))
     assert stuck.most == 2
     with pytest.raises(TimeoutError):
         resolve("fast", 1)
     stuck.may.set()
     patient = Resolver(LONG, 2, stuck)
-    found = run_concurrently(20, lambda number: patient("fast", number)[0][4][0])
-    assert found == [f"192.0.2.{number}" for number in range(20)]
+    results = run_concurrently(20, lambda number: patient("fast", number)[0][4][0])
+    assert results == [f"192.0.2.{number}" for number in range(20)]
     assert stuck.most == 2
 
 

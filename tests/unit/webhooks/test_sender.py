@@ -1,4 +1,4 @@
-"""What a sender puts on the wire, what it takes from there, and where it never connects to."""
+"""Requests and responses of a sender, and the addresses that it never connects to."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_the_request_is_this_and_nothing_more(sender: Sender) -> None:
     ]
 
 
-def test_a_body_goes_out_as_it_is(sender: Sender) -> None:
+def test_body_is_sent_unchanged(sender: Sender) -> None:
     behave, body = AnswerSequence(OK), bytes(range(256)) * 80
     with Receiver(behave) as receiver:
         sender.post(receiver.url(), {}, body)
     assert behave.requests[0].partition(b"\r\n\r\n")[2] == body
 
 
-def test_a_name_beyond_ascii_goes_out_as_it_was_resolved(make_sender: MakeSender) -> None:
+def test_non_ascii_host_is_sent_in_punycode(make_sender: MakeSender) -> None:
     behave, resolve = AnswerSequence(OK), FakeResolver(**{"xn--bcher-kva_example": ["127.0.0.1"]})
     with Receiver(behave) as receiver:
         send_webhook(make_sender(resolve), receiver, host="bücher.example")
@@ -136,7 +136,7 @@ def test_a_look_up_that_took_all_the_time_is_a_timeout(make_sender: MakeSender) 
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("response", "text"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end"),
         (b"HTTP/1.0 200 OK\r\n\r\nold", "old"),
@@ -153,8 +153,8 @@ def test_a_look_up_that_took_all_the_time_is_a_timeout(make_sender: MakeSender) 
         (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + OK, "ok"),
     ],
 )
-def test_the_content_is_read_as_text_up_to_8_kib(sender: Sender, answer: bytes, text: str) -> None:
-    with Receiver(answer_once(answer)) as receiver:
+def test_the_content_is_read_as_text_up_to_8_kib(sender: Sender, response: bytes, text: str) -> None:
+    with Receiver(answer_once(response)) as receiver:
         assert send_webhook(sender, receiver).text == text
 
 
@@ -172,7 +172,7 @@ def test_any_status_is_an_answer(sender: Sender, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("response", "why"),
     [
         (b"", CLOSED),
         (b"SSH-2.0-OpenSSH_9.2\r\n", NO_HTTP),
@@ -189,8 +189,8 @@ def test_any_status_is_an_answer(sender: Sender, status: int) -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n", NO_HTTP),
     ],
 )
-def test_incomplete_response_fails(sender: Sender, answer: bytes, why: str) -> None:
-    with Receiver(answer_once(answer)) as receiver:
+def test_incomplete_response_fails(sender: Sender, response: bytes, why: str) -> None:
+    with Receiver(answer_once(response)) as receiver:
         error = send_and_fail(sender, receiver.url())
     assert (error, receiver.connections) == (("protocol", why), 1)
 
@@ -242,7 +242,10 @@ def test_a_connection_that_breaks_in_the_answer_fails(sender: Sender) -> None:
 def test_send_ends_at_the_deadline(
     make_sender: MakeSender, authority: CertificateAuthority, behave: Behaviour, secure: bool
 ) -> None:
-    sender, tls = make_sender(timeout=SHORT, tls=authority.trusting()), authority.serving("example.com")
+    sender, tls = (
+        make_sender(timeout=SHORT, tls=authority.make_client_context()),
+        authority.make_server_context("example.com"),
+    )
     with Receiver(behave, tls=tls if secure else None) as receiver:
         began = time.monotonic()
         error = send_and_fail(sender, receiver.url())
@@ -299,7 +302,7 @@ def test_no_spelling_of_this_machine_is_connected_to(make_sender: MakeSender, ho
     assert (kind, receiver.connections) == ("refused", 0)
 
 
-def test_such_a_receiver_would_have_been_reached(make_sender: MakeSender) -> None:
+def test_refused_receiver_is_otherwise_reachable(make_sender: MakeSender) -> None:
     with Receiver(host="::") as receiver:
         assert send_webhook(make_sender(socket.getaddrinfo), receiver, host="localhost").status == 200
 
@@ -311,28 +314,28 @@ def test_a_name_with_an_address_inside_is_not_connected_to(make_sender: MakeSend
     assert (error, receiver.connections) == (("refused", NOWHERE), 0)
 
 
-def test_a_name_that_leads_inside_since_it_was_registered_is_not_connected_to(make_sender: MakeSender) -> None:
+def test_host_that_resolves_to_a_private_address_later_is_refused(make_sender: MakeSender) -> None:
     resolve = resolve_example_to("93.184.215.14")
     guard, sender = SsrfGuard(["http"], [], [], resolve), make_sender(resolve, networks=[])
     with Receiver() as receiver:
         guard.check(receiver.url())
-        resolve.known["example.com"] = ["127.0.0.1"]
+        resolve.addresses["example.com"] = ["127.0.0.1"]
         error = send_and_fail(sender, receiver.url())
     assert (error, receiver.connections) == (("refused", NOWHERE), 0)
 
 
-def test_a_name_that_changes_between_check_and_connection_leads_where_it_was_checked(make_sender: MakeSender) -> None:
+def test_dns_rebinding_connects_to_the_checked_address(make_sender: MakeSender) -> None:
     """The resolver answers 127.0.0.2 to the first question, and 127.0.0.1 to each after it."""
-    asked: list[str] = []
+    lookups: list[str] = []
 
-    def rebinding(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
-        asked.append(host)
-        return resolve_example_to(f"127.0.0.{2 if len(asked) == 1 else 1}")(host, port, type=type)
+    def rebind(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
+        lookups.append(host)
+        return resolve_example_to(f"127.0.0.{2 if len(lookups) == 1 else 1}")(host, port, type=type)
 
-    sender = make_sender(rebinding, networks=[ip_network("127.0.0.2/32")])
+    sender = make_sender(rebind, networks=[ip_network("127.0.0.2/32")])
     with Receiver(host="127.0.0.2") as checked, Receiver(host="127.0.0.1", port=checked.port) as inside:
         assert send_webhook(sender, checked).status == 200
-        assert (asked, checked.connections, inside.connections) == (["example.com"], 1, 0)
+        assert (lookups, checked.connections, inside.connections) == (["example.com"], 1, 0)
         assert send_and_fail(sender, checked.url()) == ("refused", NOWHERE)
     assert (checked.connections, inside.connections) == (1, 0)
 

@@ -20,7 +20,7 @@ def write_secret(prefix: str, raw: bytes) -> str:
 
 
 def make_bytes(length: int) -> bytes:
-    """What stands for randomness."""
+    """Return fixed bytes instead of random ones."""
     return SEED[:length]
 
 
@@ -97,7 +97,7 @@ def test_no_two_new_secrets_are_alike(scheme: Any) -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=str)
-def test_the_receiver_of_a_vector_is_given_what_verifies_it(vector: Vector) -> None:
+def test_receiver_secret_of_each_vector_matches(vector: Vector) -> None:
     assert for_receiver(vector.secret) == vector.receiver
 
 
@@ -136,15 +136,15 @@ TO_VERIFY = [
 ]
 
 
-@pytest.mark.parametrize(("secret", "said"), TO_SIGN)
+@pytest.mark.parametrize(("secret", "message"), TO_SIGN)
 @pytest.mark.parametrize("use", [signing_key, for_receiver])
-def test_a_text_that_cannot_sign_is_refused_with_the_reason(use: Any, secret: Any, said: str) -> None:
-    assert refusal(use, secret) == said
+def test_a_text_that_cannot_sign_is_refused_with_the_reason(use: Any, secret: Any, message: str) -> None:
+    assert refusal(use, secret) == message
 
 
-@pytest.mark.parametrize(("secret", "said"), TO_VERIFY)
-def test_a_text_that_cannot_verify_is_refused_with_the_reason(secret: Any, said: str) -> None:
-    assert refusal(parse_verifying_key, secret) == said
+@pytest.mark.parametrize(("secret", "message"), TO_VERIFY)
+def test_a_text_that_cannot_verify_is_refused_with_the_reason(secret: Any, message: str) -> None:
+    assert refusal(parse_verifying_key, secret) == message
 
 
 def refusal(use: Any, secret: Any) -> str:
@@ -154,7 +154,7 @@ def refusal(use: Any, secret: Any) -> str:
     return str(caught.value)
 
 
-def test_a_key_does_not_show_what_it_holds() -> None:
+def test_key_representation_hides_the_secret() -> None:
     raw = base64.b64decode(B.secret[6:])
     key = signing_key(B.secret)
     for shown in (repr(key), str(key)):

@@ -1,4 +1,4 @@
-"""Which URLs a webhook may be sent to: every spelling of somebody's own network is refused, with a reason."""
+"""URLs of webhooks: every spelling of an internal network is refused, with a reason."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def refusal(url: str, resolve: Resolve | None = None, **widened: Any) -> str:
     return str(caught.value)
 
 
-def nowhere(host: str) -> str:
+def describe_refusal(host: str) -> str:
     return f"The host name {host} does not lead to an address that webhooks may be sent to."
 
 
@@ -117,27 +117,27 @@ def test_a_literal_within_the_table_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", INSIDE)
 @pytest.mark.parametrize("beside", [(), (PUBLIC,), (PUBLIC_6, PUBLIC)], ids=["alone", "after one", "after two"])
 def test_a_name_with_one_address_within_the_table_is_refused(address: str, beside: tuple[str, ...]) -> None:
-    assert refusal("https://example.com/", resolve_example_to(*beside, address)) == nowhere("example.com")
+    assert refusal("https://example.com/", resolve_example_to(*beside, address)) == describe_refusal("example.com")
 
 
 def test_a_name_with_an_inner_address_before_a_public_one_is_refused() -> None:
-    assert refusal("https://example.com/", resolve_example_to("10.0.0.1", PUBLIC)) == nowhere("example.com")
+    assert refusal("https://example.com/", resolve_example_to("10.0.0.1", PUBLIC)) == describe_refusal("example.com")
 
 
 def test_cname_to_an_internal_address_is_refused() -> None:
     def resolve(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:
         return [(socket.AF_INET, type, 6, "db.internal", ("10.0.0.5", port))]
 
-    assert refusal("https://example.com/", resolve) == nowhere("example.com")
+    assert refusal("https://example.com/", resolve) == describe_refusal("example.com")
 
 
 def test_an_address_of_the_link_with_its_zone_is_refused() -> None:
-    assert refusal("https://example.com/", resolve_example_to("fe80::1%eth0")) == nowhere("example.com")
+    assert refusal("https://example.com/", resolve_example_to("fe80::1%eth0")) == describe_refusal("example.com")
 
 
 @pytest.mark.parametrize("name", ["localhost", "ip6-localhost", "LOCALHOST"])
 def test_the_system_s_own_name_is_refused(name: str) -> None:
-    assert refusal(f"https://{name}/", socket.getaddrinfo) == nowhere(name.lower())
+    assert refusal(f"https://{name}/", socket.getaddrinfo) == describe_refusal(name.lower())
 
 
 def test_a_name_is_resolved_once() -> None:
@@ -150,7 +150,7 @@ def test_name_is_resolved_for_each_request() -> None:
     resolve = resolve_example_to(PUBLIC)
     guard = SsrfGuard(resolve=resolve)
     guard.check("https://example.com/")
-    resolve.known["example.com"] = ["127.0.0.1"]
+    resolve.addresses["example.com"] = ["127.0.0.1"]
     with pytest.raises(UrlRefused):
         guard.check("https://example.com/")
 
@@ -159,7 +159,7 @@ def test_name_is_resolved_for_each_request() -> None:
 def test_a_name_without_address_reads_like_a_refused_one(resolve: FakeResolver) -> None:
     with pytest.raises(HostUnresolved) as caught:
         SsrfGuard(resolve=resolve).check("https://example.com/")
-    assert str(caught.value) == nowhere("example.com")
+    assert str(caught.value) == describe_refusal("example.com")
 
 
 def test_refused_address_is_logged_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
@@ -335,7 +335,7 @@ def test_an_international_name_goes_out_in_ascii(unicode: str, ascii: str) -> No
         ("2002::/16", "2002:808:808::1"),
     ],
 )
-def test_the_operator_excepts_a_network(network: str, address: str) -> None:
+def test_operator_can_allow_a_network(network: str, address: str) -> None:
     guard = SsrfGuard(allowed_networks=[ip_network(network)], resolve=resolve_example_to(address))
     assert guard.check("https://example.com/").addresses == (str(parse_address(address)),)
 
@@ -355,10 +355,10 @@ def test_the_operator_excepts_a_network(network: str, address: str) -> None:
 def test_allowed_network_allows_no_other(network: str, address: str) -> None:
     assert refusal(
         "https://example.com/", resolve_example_to(address), allowed_networks=[ip_network(network)]
-    ) == nowhere("example.com")
+    ) == describe_refusal("example.com")
 
 
-def test_a_mapped_address_is_connected_to_as_what_it_is() -> None:
+def test_mapped_ipv4_address_is_unwrapped() -> None:
     assert SsrfGuard(resolve=resolve_example_to("::ffff:8.8.8.8", "8.8.8.8")).check(
         "https://example.com/"
     ).addresses == ("8.8.8.8",)

@@ -1,4 +1,4 @@
-"""What a receiver believes: the vectors, rotation, and everything that is refused with a reason."""
+"""Verification by a receiver: the vectors, rotation, and every refusal with its reason."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_any_of_several_signatures_will_do(signatures: str) -> None:
     assert verify_request(headers={**A.headers, "webhook-signature": signatures}) == EVENT
 
 
-def test_a_receiver_with_the_old_secret_alone_is_served_while_it_is_rotated() -> None:
+def test_old_and_new_secret_verify_during_rotation() -> None:
     new = new_secret()
     signature = sign([signing_key(new), signing_key(A.secret)], A.id, A.timestamp, A.body)
     headers = {**A.headers, "webhook-signature": signature}
@@ -190,16 +190,16 @@ def test_a_timestamp_that_is_no_number_of_seconds(timestamp: str) -> None:
     )
 
 
-def test_an_old_webhook() -> None:
+def test_webhook_with_an_old_timestamp() -> None:
     assert refusal(now=A.timestamp + 301) == "It was sent more than 300 seconds ago, by the clock here."
 
 
-def test_a_webhook_of_the_future() -> None:
+def test_webhook_with_a_future_timestamp() -> None:
     assert refusal(now=A.timestamp - 301) == "It was sent more than 300 seconds ahead, by the clock here."
 
 
 @pytest.mark.parametrize("timestamp", ["0", "999999999999"])
-def test_the_ends_of_time(timestamp: str) -> None:
+def test_extreme_timestamps_are_refused(timestamp: str) -> None:
     assert refusal(headers={**A.headers, "webhook-timestamp": timestamp}).startswith(
         "It was sent more than 300 seconds"
     )
@@ -274,8 +274,8 @@ def test_a_public_key_is_no_shared_secret() -> None:
 
 @pytest.mark.parametrize("body", [A.body.decode(), bytearray(A.body), memoryview(A.body), EVENT, None])
 def test_a_body_that_is_not_the_bytes_as_they_came(body: Any) -> None:
-    said = f"The body must be the bytes that were received, not {type(body).__name__}."
-    assert refusal(body) == said
+    message = f"The body must be the bytes that were received, not {type(body).__name__}."
+    assert refusal(body) == message
 
 
 @pytest.mark.parametrize("headers", [None, "webhook-id: 1", [("webhook-id", "1")], 5])
@@ -292,7 +292,7 @@ def test_a_signed_body_that_is_no_json_object(body: bytes) -> None:
     assert refusal(body, sign_headers(body)) == "The body is no JSON object."
 
 
-def test_a_reason_holds_nothing_of_what_was_sent() -> None:
+def test_refusal_reason_contains_no_input() -> None:
     hostile = "<script>" * 10
     for name in A.headers:
         assert "script" not in refusal(headers={**A.headers, name: hostile})
@@ -323,17 +323,17 @@ def list_loaded_modules(code: str) -> set[str]:
     return {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
 
 
-def test_the_package_of_webhooks_loads_nothing_until_it_is_asked() -> None:
-    found = list_loaded_modules("import flask_tenant_provisioning.webhooks")
-    assert {name for name in found if name.startswith("flask_tenant_provisioning.")} == {
+def test_webhooks_package_loads_nothing_on_import() -> None:
+    modules = list_loaded_modules("import flask_tenant_provisioning.webhooks")
+    assert {name for name in modules if name.startswith("flask_tenant_provisioning.")} == {
         "flask_tenant_provisioning.webhooks"
     }
-    assert {"cryptography", "flask"} & found == set()
+    assert {"cryptography", "flask"} & modules == set()
 
 
 def test_a_receiver_needs_no_flask() -> None:
-    found = list_loaded_modules("from flask_tenant_provisioning.webhooks import verify")
-    assert {"flask", "werkzeug", "sqlalchemy", "marshmallow"} & found == set()
+    modules = list_loaded_modules("from flask_tenant_provisioning.webhooks import verify")
+    assert {"flask", "werkzeug", "sqlalchemy", "marshmallow"} & modules == set()
 
 
 def test_a_name_that_does_not_exist_is_refused_as_by_any_module() -> None:
