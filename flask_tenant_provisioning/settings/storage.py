@@ -50,7 +50,7 @@ class RowContents(NamedTuple):
 
 
 class StoredSettings(NamedTuple):
-    """What one owner sets: the contents of its row, and the values of the declared keys, in clear or `UNREADABLE`."""
+    """The contents of one owner's row, and the values of the declared keys, in clear or `UNREADABLE`."""
 
     contents: RowContents
     values: Document

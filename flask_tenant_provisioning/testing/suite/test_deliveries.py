@@ -82,7 +82,7 @@ def test_deliveries_are_listed_the_newest_first(provisioning_partner: Caller) ->
     first.require(listed == sent[::-1] and rest["next"] is None, "list each delivery once, the newest first")
     first.require(page["next"] in first.header("Link"), "lead to the next page")
     arrived = provisioning_partner("GET", f"{path}?state=succeeded")
-    arrived.require(arrived.document()["items"] == [], "list nothing as delivered that nobody took")
+    arrived.require(arrived.document()["items"] == [], "list no delivery as succeeded that no receiver accepted")
     other = provisioning_partner("GET", f"{path}?state=failed&cursor={page['next']}")
     other.problem(400, "invalid-cursor")
     lost = provisioning_partner("GET", f"{path}?state=lost")

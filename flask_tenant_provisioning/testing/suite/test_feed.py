@@ -245,4 +245,4 @@ def test_address_and_user_agent_are_shown_to_auditors_only(
         seen = AUDITED_ACTOR_FIELDS if "audit:read" in granted else ACTOR_FIELDS
         response.require({*by} == seen, f"show {', '.join(sorted(seen))} of who acted")
         response.require(by.get("user_agent") in (None, "conformance/1.0"), "show the user agent that was sent")
-        response.require(seen is ACTOR_FIELDS or bool(by["user_agent"]), "show from where somebody acted")
+        response.require(seen is ACTOR_FIELDS or bool(by["user_agent"]), "show the client that acted")

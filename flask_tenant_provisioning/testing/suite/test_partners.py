@@ -118,7 +118,7 @@ def test_parent_partner_reads_and_does_not_write(provisioning_partner: Caller, p
         body = provisioning_partner.body()
         provisioning_partner("POST", TENANTS + query, json=body).problem(403, "insufficient-permission")
         circle = change_partner(provisioning_partner, {"parent": provisioning_stranger.partner})
-        circle.require(circle.faults() == {"#/parent": "circle"}, "let nobody stand below itself")
+        circle.require(circle.faults() == {"#/parent": "circle"}, "refuse a partner below itself")
         with change_temporarily(provisioning_partner, status="suspended"):
             provisioning_stranger("GET", TENANTS).problem(403, "partner-suspended")
     provisioning_partner("GET", TENANTS + query).problem(403, "insufficient-permission")

@@ -34,7 +34,7 @@ def test_unauthenticated_request_is_not_counted(provisioning_partner: Caller, pr
     provisioning_api.require_rate_limits("read")
     before = read_remaining(provisioning_partner("GET", TENANTS).expect(200))
     refused = provisioning_api("GET", TENANTS).expect(401)
-    refused.require("RateLimit" not in refused.headers, "say nothing of limits to who is nobody")
+    refused.require("RateLimit" not in refused.headers, "send no rate-limit headers without a caller")
     response = provisioning_partner("GET", TENANTS).expect(200)
     response.require(
         all(now >= most - 1 for now, most in zip(read_remaining(response), before, strict=True)), "have one less left"
