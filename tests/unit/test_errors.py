@@ -15,4 +15,4 @@ def test_tree_has_every_code_in_order_and_each_branch_its_own() -> None:
     assert drawn == [kind.code for kind in errors.iter_problem_classes()]
     branches = re.findall(r"(\w+) +([a-z-]+)", "\n".join(tree))
     assert len(branches) == 12
-    assert {name: code for name, code in branches} == {name: getattr(errors, name).code for name, _ in branches}
+    assert dict(branches) == {name: getattr(errors, name).code for name, _ in branches}
