@@ -1,25 +1,26 @@
 """The errors that the API returns as problem documents (RFC 9457).
 
 Each class has one code, one status, one title and one remedy, all of which are documented at ``GET /problems/{code}``.
+The code of a branch is the first on its line; the codes after it belong to its subclasses, in their order below.
 
 ProvisioningError           internal-error
 ├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor,
 │                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
-├── Forbidden               insufficient-permission, quota-exceeded, license-expired, partner-suspended,
-│                           partner-missing, partner-not-registered, plan-not-allowed
-├── NotFound                not-found, tenant-not-found, webhook-not-found, delivery-not-found,
-│                           bulk-job-not-found, partner-not-found, settings-version-not-found
+├── Forbidden               insufficient-permission, partner-missing, partner-suspended,
+│                           partner-not-registered, quota-exceeded, plan-not-allowed, license-expired
+├── NotFound                not-found, tenant-not-found, partner-not-found, webhook-not-found,
+│                           delivery-not-found, settings-version-not-found, bulk-job-not-found
 ├── CursorExpired           cursor-expired
-├── Conflict                tenant-exists, invalid-state, webhook-disabled, duplicate-row,
-│                           idempotency-in-progress, plan-limit-exceeded, settings-outdated
+├── Conflict                conflict, tenant-exists, invalid-state, plan-limit-exceeded, webhook-disabled,
+│                           settings-outdated, idempotency-in-progress, duplicate-row
 ├── IdempotencyKeyReused    idempotency-key-reused
-├── Refused                 method-not-allowed, not-acceptable, precondition-failed,
-│                           precondition-required, body-too-large, body-too-slow, upload-too-large,
+├── Refused                 bad-request, method-not-allowed, not-acceptable, precondition-failed,
+│                           precondition-required, body-too-large, upload-too-large, body-too-slow,
 │                           upload-too-slow, unsupported-media-type, rate-limited, too-many-long-requests
 ├── SecretUnavailable       secret-unavailable
-├── ServerBusy              server-busy
-└── StorageUnavailable      storage-unavailable
+├── StorageUnavailable      storage-unavailable
+└── ServerBusy              server-busy
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ class Fault(NamedTuple):
 class ProvisioningError(Exception):
     """Root of all errors that the API returns as problem documents (RFC 9457)."""
 
+    #: The stable name of the problem, on which clients may rely.
     code: ClassVar[str] = "internal-error"
+    #: The HTTP status of the response.
     status: ClassVar[int] = 500
+    #: The problem in a few words, the same for each occurrence.
     title: ClassVar[str] = "Internal error"
     #: The advice to the caller of the API; shown at ``GET /problems/{code}``.
     remedy: ClassVar[str] = "Report the request id to the operator of this API."
@@ -57,9 +61,13 @@ class ProvisioningError(Exception):
         **members: Any,
     ) -> None:
         super().__init__(detail or self.title)
+        #: A sentence about this occurrence, by default the title.
         self.detail = detail or f"{self.title}."
+        #: Every fault in the input, each with its `code`, its `detail` and a JSON pointer (RFC 6901).
         self.errors = list(errors)
+        #: Headers that are added to the response.
         self.headers = dict(headers or {})
+        #: Further members of the problem document, by name.
         self.members = members
 
 
@@ -116,6 +124,14 @@ class InvalidIdempotencyKey(InvalidInput):
     code = "invalid-idempotency-key"
     title = "Invalid Idempotency-Key"
     remedy = "Send one key of 1 to 255 printable ASCII characters, bare or in double quotes."
+
+
+class MalformedUpload(InvalidInput):
+    """The upload cannot be split into rows (400): it is truncated, or its JSON array, table or gzip data is broken."""
+
+    code = "malformed-upload"
+    title = "Malformed upload"
+    remedy = "Correct the file, at `line` if it is given, and send it again: nothing of it was stored."
 
 
 class Unauthenticated(ProvisioningError):
@@ -402,6 +418,14 @@ class BodyTooLarge(Refused):
     remedy = "Send less than `limit` bytes."
 
 
+class UploadTooLarge(BodyTooLarge):
+    """The upload, or one of its rows, exceeds a limit (413)."""
+
+    code = "upload-too-large"
+    title = "Upload too large"
+    remedy = "Send several smaller uploads; `detail` states the limit. Nothing of this one was stored."
+
+
 class BodyTooSlow(Refused):
     """The body takes too long to arrive (408)."""
 
@@ -409,6 +433,14 @@ class BodyTooSlow(Refused):
     code = "body-too-slow"
     title = "Body too slow"
     remedy = "Send the request again over a faster connection; `detail` states how much arrived in how much time."
+
+
+class UploadTooSlow(BodyTooSlow):
+    """The upload arrives too slowly, pauses for too long, or takes too long in total (408)."""
+
+    code = "upload-too-slow"
+    title = "Upload too slow"
+    remedy = "Send the upload again, compressed with gzip or in smaller parts: nothing of it was stored."
 
 
 class UnsupportedMediaType(Refused):
@@ -438,30 +470,6 @@ class TooManyLongRequests(Refused):
     code = "too-many-long-requests"
     title = "Too many long requests"
     remedy = "Wait until one of your uploads, streams or downloads has finished, at least `Retry-After` seconds."
-
-
-class MalformedUpload(InvalidInput):
-    """The upload cannot be split into rows (400): it is truncated, or its JSON array, table or gzip data is broken."""
-
-    code = "malformed-upload"
-    title = "Malformed upload"
-    remedy = "Correct the file, at `line` if it is given, and send it again: nothing of it was stored."
-
-
-class UploadTooLarge(BodyTooLarge):
-    """The upload, or one of its rows, exceeds a limit (413)."""
-
-    code = "upload-too-large"
-    title = "Upload too large"
-    remedy = "Send several smaller uploads; `detail` states the limit. Nothing of this one was stored."
-
-
-class UploadTooSlow(BodyTooSlow):
-    """The upload arrives too slowly, pauses for too long, or takes too long in total (408)."""
-
-    code = "upload-too-slow"
-    title = "Upload too slow"
-    remedy = "Send the upload again, compressed with gzip or in smaller parts: nothing of it was stored."
 
 
 class SecretUnavailable(ProvisioningError):

@@ -64,7 +64,8 @@ class TenantProvisioning:
         provisioning = TenantProvisioning()
         provisioning.init_app(app, db)
 
-    `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for a SQLite file in the instance folder.
+    `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None for the database of ``PROVISIONING_DATABASE_URL``,
+    which is by default a SQLite file in the instance folder.
     Keyword `overrides` replace ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
     one app needs its own `name`. `clock` returns seconds since 1970, `new_id` the ids of tenants and events.
 
@@ -86,9 +87,11 @@ class TenantProvisioning:
         new_id: Callable[[], str] = make_uuid7,
         **overrides: Any,
     ) -> None:
+        #: What the host has registered by the methods of this object.
         self.registry = Registry()
         require_sync_function(clock, "clock")
         require_sync_function(new_id, "new_id")
+        #: The name of the mount, which is unique in an app.
         self.name = name
         self._clock = clock
         self._new_id = new_id
@@ -109,8 +112,10 @@ class TenantProvisioning:
         return get_blueprint(get_mounts(self._latest_app)[self.name])
 
     def init_app(self, app: Flask, db: Any = None, **overrides: Any) -> None:
-        """Mount the API on `app`. Without a valid licence nothing is mounted, the app starts, and one log line says
-        why.
+        """Mount the API on `app`.
+
+        Without a valid licence nothing is mounted, the app starts, and one log line says why. The ``PROVISIONING_*``
+        keys, which the page "Configuration" describes, are read once: later changes to ``app.config`` have no effect.
 
         Raises `ConfigurationError` that names every invalid key and its fix.
         """

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.strategies import RateLimiter
 
+logger = logging.getLogger(__name__)
+#: The seconds for which a process caches a result of the host's function.
+POLICY_CACHE_SECONDS = 60
+#: The seconds after which a failed storage is tried again.
+RETRY_SECONDS = 5
+#: The longest wait for a private storage to connect or to respond, in seconds.
+STORAGE_TIMEOUT_SECONDS = 0.25
+#: The key of Flask-Limiter in ``app.extensions``, and the configuration key by which a host disables it.
+LIMITER_EXTENSION, LIMITER_ENABLED_KEY = "limiter", "RATELIMIT_ENABLED"
+#: The names that every storage accepts as a part of a key.
+_SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
 
 def enforce_rate_limit(mount: Mount, rate_class: str, principal: Principal) -> None:
     """Count this request, whose class has limits. Raises `RateLimited` if the partner has none left."""
@@ -40,7 +52,12 @@ def enforce_rate_limit(mount: Mount, rate_class: str, principal: Principal) -> N
     exhausted = result.exhausted
     if exhausted is not None:
         policy = exhausted.policy
-        raise make_rate_limited_error(policy.name, limit=policy.item.amount, window=policy.window, wait=exhausted.reset)
+        raise make_rate_limited_error(
+            policy.name,
+            limit=policy.item.amount,
+            window=policy.window_seconds,
+            wait=exhausted.resets_in_seconds,
+        )
 
 
 def make_rate_limited_error(policy: str, *, limit: int, window: int, wait: int) -> RateLimited:
@@ -58,18 +75,25 @@ def _add_headers(result: RateLimitResult, response: Response) -> Response:
 
 
 class Policy(NamedTuple):
-    """A limit of requests per window, under a name that is unique within its class."""
+    """A limit of requests per window, under a name that is unique within its class.
+
+    `item` is the limit as the library ``limits`` parses it.
+    """
 
     name: str
     item: RateLimitItem
 
     @property
-    def window(self) -> int:
+    def window_seconds(self) -> int:
         """The length of the window in seconds."""
         return self.item.get_expiry()
 
     def __str__(self) -> str:
-        return f'"{self.name}";q={self.item.amount};w={self.window}'
+        return f'"{self.name}";q={self.item.amount};w={self.window_seconds}'
+
+
+#: The policies of a class, the shortest window first.
+Policies = tuple[Policy, ...]
 
 
 class PolicyState(NamedTuple):
@@ -77,10 +101,10 @@ class PolicyState(NamedTuple):
 
     policy: Policy
     remaining: int
-    reset: int
+    resets_in_seconds: int
 
     def __str__(self) -> str:
-        return f'"{self.policy.name}";r={self.remaining};t={self.reset}'
+        return f'"{self.policy.name}";r={self.remaining};t={self.resets_in_seconds}'
 
 
 class RateLimitResult(NamedTuple):
@@ -97,15 +121,12 @@ class RateLimitResult(NamedTuple):
         }
 
 
-def parse_policies(rate_class: str, text: str) -> tuple[Policy, ...]:
+def parse_policies(rate_class: str, text: str) -> Policies:
     """Parse the policies of a class, the shortest window first. Raises `ValueError` for an invalid limit."""
     items = parse_rate_limits(text)
     if len(items) == 1:
         return (Policy(rate_class, items[0]),)
     return tuple(Policy(f"{rate_class}-{item.get_expiry()}s", item) for item in items)
-
-
-_SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestCounter:
@@ -159,13 +180,15 @@ class RequestCounter:
             window = count(strategy, policy.item, *key)
             states.append(self._make_state(policy, window))
             if exhausted is None and not window.allowed:
-                exhausted = states[-1] = states[-1]._replace(remaining=0, reset=max(states[-1].reset, 1))
+                seconds = max(states[-1].resets_in_seconds, 1)
+                exhausted = states[-1] = states[-1]._replace(remaining=0, resets_in_seconds=seconds)
         return RateLimitResult(tuple(states), exhausted)
 
     def _make_state(self, policy: Policy, count: WindowCount) -> PolicyState:
         # Redis rounds the remaining time of a window to seconds; half a second more prevents a retry that is too early.
         seconds = math.ceil(count.resets_at - self._clock() + 0.5)
-        return PolicyState(policy, min(count.remaining, policy.item.amount), min(max(seconds, 0), policy.window))
+        remaining = min(count.remaining, policy.item.amount)
+        return PolicyState(policy, remaining, min(max(seconds, 0), policy.window_seconds))
 
 
 def get_request_counter(mount: Mount) -> RequestCounter:
@@ -180,18 +203,14 @@ def format_key_part(name: str) -> str:
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-logger = logging.getLogger(__name__)
-#: The seconds for which a process caches a result of the host's function.
-POLICY_CACHE_SECONDS = 60
-Policies = tuple[Policy, ...]
-
-
 class PolicyLookup:
     """The rate-limit policies of one mount's partners."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
-        self._configured = {kind: parse_policies(kind, text) for kind, text in mount.config.rate_limits.items()}
+        self._configured = {
+            rate_class: parse_policies(rate_class, text) for rate_class, text in mount.config.rate_limits.items()
+        }
         self._cache: TTLCache[tuple[str, str], Policies] = TTLCache(mount.storage.clock, POLICY_CACHE_SECONDS)
 
     def get(self, partner: str, rate_class: str) -> Policies:
@@ -225,7 +244,7 @@ class PolicyLookup:
 
 
 class WindowCount(NamedTuple):
-    """The state of a window: is the request allowed, how many more are, and the time of its reset (since 1970)."""
+    """The state of a window: is the request allowed, how many more are, and when it is reset (seconds since 1970)."""
 
     allowed: bool
     remaining: int
@@ -233,16 +252,16 @@ class WindowCount(NamedTuple):
 
 
 class WindowCounter:
-    """Counts requests in windows and caches the ends of fixed windows in the process.
+    """Counts requests in windows and caches the reset times of fixed windows in the process.
 
-    Counting, reading and querying the end are a round trip to Redis each. A fixed window returns its count when it is
-    incremented, and its end does not move: it is read again only for the first request of a window and for a refused
-    one.
+    Counting, reading and querying the reset time are a round trip to Redis each. A fixed window returns its count when
+    it is incremented, and its reset time does not move: it is read again only for the first request of a window and for
+    a refused one.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._ends: TTLCache[str, float] = TTLCache(clock, math.inf)
+        self._reset_times: TTLCache[str, float] = TTLCache(clock, math.inf)
 
     def hit(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
         """Count a request."""
@@ -253,19 +272,15 @@ class WindowCounter:
             return self.peek(strategy, item, *key)._replace(allowed=allowed)
         name = item.key_for(*key)
         count = strategy.storage.incr(name, item.get_expiry())
-        ends = self._ends.get(name) if 1 < count <= item.amount else None
-        if ends is None or ends <= self._clock():
-            ends = self._ends.load(name, partial(strategy.storage.get_expiry, name))
-        return WindowCount(count <= item.amount, max(item.amount - count, 0), ends)
+        resets_at = self._reset_times.get(name) if 1 < count <= item.amount else None
+        if resets_at is None or resets_at <= self._clock():
+            resets_at = self._reset_times.load(name, partial(strategy.storage.get_expiry, name))
+        return WindowCount(count <= item.amount, max(item.amount - count, 0), resets_at)
 
     def peek(self, strategy: RateLimiter, item: RateLimitItem, *key: str) -> WindowCount:
         """Return the state of a window without counting."""
-        ends, remaining = strategy.get_window_stats(item, *key)
-        return WindowCount(remaining > 0, max(remaining, 0), ends)
-
-
-#: The seconds after which a failed storage is tried again.
-RETRY_SECONDS = 5
+        resets_at, remaining = strategy.get_window_stats(item, *key)
+        return WindowCount(remaining > 0, max(remaining, 0), resets_at)
 
 
 class CircuitBreaker:
@@ -293,9 +308,11 @@ class CircuitBreaker:
             is_first = self._retry_at is None
             self._retry_at = self._clock() + RETRY_SECONDS
         if is_first:
-            kind = type(error).__name__
+            error_class = type(error).__name__
             logger.error(
-                "rate limits: the storage is unavailable (%s); no request is refused", kind, extra={"error": kind}
+                "rate limits: the storage is unavailable (%s); no request is refused",
+                error_class,
+                extra={"error": error_class},
             )
 
     def record_success(self) -> None:
@@ -306,11 +323,6 @@ class CircuitBreaker:
                 self._retry_at = None
             if is_first:
                 logger.warning("rate limits: the storage is available again", extra={"seconds": RETRY_SECONDS})
-
-
-LIMITER_EXTENSION, LIMITER_ENABLED_KEY = "limiter", "RATELIMIT_ENABLED"
-#: The longest wait for a private storage to connect or to respond, in seconds.
-STORAGE_TIMEOUT_SECONDS = 0.25
 
 
 def find_limiter(mount: Mount) -> Limiter | None:

@@ -27,48 +27,48 @@ logger = logging.getLogger(__name__)
 DEFAULT_FILE = "provisioning.sqlite3"
 
 
-def resolve_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
+def resolve_engine(app: Flask, db: Any, config: Config) -> tuple[Engine, bool]:
     """Return the engine for `db`, and True if it was created here rather than by the host.
 
     `db` is a Flask-SQLAlchemy object, an `Engine`, a URL, or None. From then on a forked process opens its own
     connections. Raises `ConfigurationError` for another object and for an engine that cannot be used.
     """
-    _warn_about_unused_database(app, db, settings)
-    engine, is_own = _find_engine(app, db, settings)
+    _warn_about_unused_database(app, db, config)
+    engine, is_own = _find_engine(app, db, config)
     watch_forks(require_suitable_engine(engine))
     return engine, is_own
 
 
-def _find_engine(app: Flask, db: Any, settings: Config) -> tuple[Engine, bool]:
+def _find_engine(app: Flask, db: Any, config: Config) -> tuple[Engine, bool]:
     if isinstance(db, Engine):
         return db, False
     if hasattr(type(db), "init_app") and hasattr(type(db), "engine"):
         return _get_flask_sqlalchemy_engine(app, db), False
     if db is None or isinstance(db, str | URL):
-        return _create_own_engine(app, db if db is not None else settings.database_url, settings), True
+        return _create_own_engine(app, db if db is not None else config.database_url, config), True
     given = f"the class {db.__name__}" if isinstance(db, type) else type(db).__name__
     if hasattr(db, "sync_engine"):
         given += ": make an Engine with a synchronous driver beside it"
     raise ConfigurationError(f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {given}.")
 
 
-def _warn_about_unused_database(app: Flask, db: Any, settings: Config) -> None:
+def _warn_about_unused_database(app: Flask, db: Any, config: Config) -> None:
     """Log a warning if the tables are in a different database than the configuration suggests."""
-    if is_host_database_unused(app, db, settings):
+    if is_host_database_unused(app, db, config):
         logger.warning(
             "the API stores its tables in its own SQLite file, not in the app's Flask-SQLAlchemy database: "
             "call provisioning.init_app(app, db), or set PROVISIONING_DATABASE_URL",
             extra={"file": os.path.join(app.instance_path, DEFAULT_FILE)},
         )
-    elif db is not None and settings.database_url is not None and db != settings.database_url:
+    elif db is not None and config.database_url is not None and db != config.database_url:
         logger.warning(
             "PROVISIONING_DATABASE_URL has no effect: init_app was given a database", extra={"given": type(db).__name__}
         )
 
 
-def is_host_database_unused(app: Flask, db: Any, settings: Config) -> bool:
+def is_host_database_unused(app: Flask, db: Any, config: Config) -> bool:
     """Return True if the app uses Flask-SQLAlchemy but no database is configured for the API."""
-    return db is None and settings.database_url is None and "sqlalchemy" in app.extensions
+    return db is None and config.database_url is None and "sqlalchemy" in app.extensions
 
 
 #: Returns a connection from the pool, or a new one.
@@ -117,14 +117,14 @@ def _get_flask_sqlalchemy_engine(app: Flask, db: Any) -> Engine:
         ) from error
 
 
-def _create_own_engine(app: Flask, url: str | URL | None, settings: Config) -> Engine:
+def _create_own_engine(app: Flask, url: str | URL | None, config: Config) -> Engine:
     """Create an engine for `url`. Raises `ConfigurationError` if the URL, the options or the driver are invalid."""
     try:
         database_url = make_url(_make_default_url(app) if url is None else url)
         return (
-            _create_sqlite_engine(database_url, settings)
+            _create_sqlite_engine(database_url, config)
             if database_url.get_backend_name() == "sqlite"
-            else _create_postgresql_engine(database_url, settings)
+            else _create_postgresql_engine(database_url, config)
         )
     except ModuleNotFoundError as error:
         install = "pip install 'flask-tenant-provisioning[postgresql]'"
@@ -141,16 +141,16 @@ def _make_default_url(app: Flask) -> str:
     return f"sqlite:///{os.path.join(app.instance_path, DEFAULT_FILE)}"
 
 
-def _create_postgresql_engine(url: URL, settings: Config) -> Engine:
+def _create_postgresql_engine(url: URL, config: Config) -> Engine:
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     defaults: dict[str, Any] = {"connect_timeout": 5, "client_encoding": "utf8", **_KEEPALIVE}
-    if settings.database_pooler == "transaction":
+    if config.database_pooler == "transaction":
         if url.get_driver_name() == "psycopg":
             defaults["prepare_threshold"] = None
-        return _create_autocommit_engine(url, defaults, settings)
-    engine = _create_autocommit_engine(url, defaults, settings, **_make_statement_timeout(url, settings))
-    if not _get_startup_options(url, settings):
+        return _create_autocommit_engine(url, defaults, config)
+    engine = _create_autocommit_engine(url, defaults, config, **_make_statement_timeout(url, config))
+    if not _get_startup_options(url, config):
         event.listen(engine, "do_connect", _connect_without_refused_options)
     return engine
 
@@ -176,29 +176,29 @@ def _connect_without_refused_options(dialect: Any, _record: Any, arguments: Any,
 _KEEPALIVE = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 5}
 
 
-def _get_startup_options(url: URL, settings: Config) -> str:
+def _get_startup_options(url: URL, config: Config) -> str:
     """Return the operator's startup ``options`` from `connect_args` or the URL; empty if there are none."""
-    given = settings.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
+    given = config.database_options.get("connect_args", {}).get("options") or url.query.get("options", "")
     return str(given)
 
 
-def _make_statement_timeout(url: URL, settings: Config) -> dict[str, str]:
+def _make_statement_timeout(url: URL, config: Config) -> dict[str, str]:
     """Return startup options that set ``statement_timeout``; the operator's own options take precedence."""
-    seconds = settings.statement_timeout_seconds
-    return {"options": f"-cstatement_timeout={seconds}s {_get_startup_options(url, settings)}"} if seconds else {}
+    seconds = config.statement_timeout_seconds
+    return {"options": f"-cstatement_timeout={seconds}s {_get_startup_options(url, config)}"} if seconds else {}
 
 
-def _create_sqlite_engine(url: URL, settings: Config) -> Engine:
+def _create_sqlite_engine(url: URL, config: Config) -> Engine:
     if is_in_memory(url):
         raise ConfigurationError(IN_MEMORY)
-    engine = _create_autocommit_engine(url, {"timeout": 5, "check_same_thread": False}, settings)
-    event.listen(engine, "connect", _make_sqlite_listener(settings.sqlite_synchronous))
+    engine = _create_autocommit_engine(url, {"timeout": 5, "check_same_thread": False}, config)
+    event.listen(engine, "connect", _make_sqlite_listener(config.sqlite_synchronous))
     return engine
 
 
-def _create_autocommit_engine(url: URL, defaults: dict[str, Any], settings: Config, **merged: Any) -> Engine:
+def _create_autocommit_engine(url: URL, defaults: dict[str, Any], config: Config, **merged: Any) -> Engine:
     """Create an engine in autocommit mode; the URL and `DATABASE_OPTIONS` take precedence over `defaults`."""
-    options = {"pool_timeout": 5, **settings.database_options}
+    options = {"pool_timeout": 5, **config.database_options}
     unset = {name: value for name, value in defaults.items() if name not in url.query}
     options["connect_args"] = {**unset, **options.get("connect_args", {}), **merged}
     return create_engine(url, isolation_level="AUTOCOMMIT", **options)

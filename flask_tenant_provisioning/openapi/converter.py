@@ -18,9 +18,9 @@ from ..events.schemas import EVENT_TYPES, UUID_PATTERN, TenantIdField, TypesFiel
 from ..partners.schemas import MAX_PLAN_LENGTH, MAX_PLANS, PlansField
 from ..tenants.custom_fields import CustomFilterField
 from ..tenants.fields import (
-    MAX_KEY_LENGTH,
+    MAX_METADATA_KEY_LENGTH,
     MAX_METADATA_KEYS,
-    MAX_VALUE_LENGTH,
+    MAX_METADATA_VALUE_LENGTH,
     PHONE_PATTERN,
     EmailField,
     MetadataField,
@@ -254,6 +254,6 @@ def _build_length_limits(field: TextField) -> dict[str, Any]:
 
 def _build_pairs_schema(kind: str | list[str]) -> dict[str, Any]:
     return {
-        "propertyNames": {"minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": _STORABLE_PATTERN},
-        "additionalProperties": {"type": kind, "maxLength": MAX_VALUE_LENGTH, "pattern": _STORABLE_PATTERN},
+        "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH, "pattern": _STORABLE_PATTERN},
+        "additionalProperties": {"type": kind, "maxLength": MAX_METADATA_VALUE_LENGTH, "pattern": _STORABLE_PATTERN},
     }

@@ -22,7 +22,8 @@ from ..validation import NOT_AN_OBJECT, NOT_TEXT, NULL, REQUIRED, TextField, has
 MAX_NAME_LENGTH = 255
 #: The most octets of an address before its @ (RFC 5321 §4.5.3.1.1).
 MAX_LOCAL_PART_BYTES = 64
-MAX_METADATA_KEYS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 50, 40, 500
+#: The most keys of `metadata`, and the longest key and value in characters.
+MAX_METADATA_KEYS, MAX_METADATA_KEY_LENGTH, MAX_METADATA_VALUE_LENGTH = 50, 40, 500
 PHONE_PATTERN = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
 
@@ -156,18 +157,18 @@ class MetadataField(fields.Field):  # type: ignore[type-arg]
 
 
 TOO_MANY_KEYS = Fault("too-many-keys", f"Must have {MAX_METADATA_KEYS} keys at most.")
-_INVALID_KEY = Fault("invalid-key", f"A key must have 1 to {MAX_KEY_LENGTH} characters.")
-_VALUE_TOO_LONG = Fault("invalid-length", f"Must have {MAX_VALUE_LENGTH} characters at most.")
+_INVALID_KEY = Fault("invalid-key", f"A key must have 1 to {MAX_METADATA_KEY_LENGTH} characters.")
+_VALUE_TOO_LONG = Fault("invalid-length", f"Must have {MAX_METADATA_VALUE_LENGTH} characters at most.")
 
 
 def _check_pair(key: str, value: Any, removing: bool) -> Fault | None:
-    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+    if not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH:
         return _INVALID_KEY
     if value is None and removing:
         return None
     if not isinstance(value, str):
         return NOT_TEXT
-    if len(value) > MAX_VALUE_LENGTH:
+    if len(value) > MAX_METADATA_VALUE_LENGTH:
         return _VALUE_TOO_LONG
     return None
 
@@ -227,7 +228,7 @@ def _is_valid_metadata(metadata: Any) -> bool:
     if type(metadata) is not dict or len(metadata) > MAX_METADATA_KEYS:
         return False
     return not any(
-        type(text) is not str or len(text) > MAX_VALUE_LENGTH or not 1 <= len(key) <= MAX_KEY_LENGTH
+        type(text) is not str or len(text) > MAX_METADATA_VALUE_LENGTH or not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH
         for key, text in metadata.items()
     )
 

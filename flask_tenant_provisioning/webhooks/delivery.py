@@ -23,8 +23,8 @@ from ..events.models import render_event_head
 from ..keyring import UnsealError
 from . import outcomes
 from .client.sender import Sender, SendError
-from .fairness import SLOW_SECONDS, Slots
-from .models import Delivery, Endpoint
+from .fairness import SLOW_SECONDS, EndpointSlots, FreeEndpoint
+from .models import Delivery, Endpoint, EndpointKey
 from .outcomes import Outcome
 from .signing import SigningKey, sign
 from .statements import EVENT_COLUMNS, DeliverySQL
@@ -81,19 +81,20 @@ class DeliveryWork:
         self._storage, self._sender, self._load_keys = storage, sender, load_keys
         self._stopping = False
         self._database_semaphore = threading.BoundedSemaphore(MAX_DATABASE_CONNECTIONS)
-        self._slots = Slots(self.slots)
+        self._endpoint_slots = EndpointSlots(self.slots)
         self.lease = lease
 
     def claim(self, limit: int) -> list[Endpoint]:
         """Claim at most `limit` endpoints with due deliveries, sharing the slots among partners."""
         for _ in range(CLAIM_ATTEMPTS):
             free_endpoints = self._storage.read(partial(_list_free_endpoints, limit=max(limit, self.slots) * 4))
-            rows = self._slots.choose(free_endpoints, limit)
-            if not rows:
+            chosen_endpoints = self._endpoint_slots.choose(free_endpoints, limit)
+            if not chosen_endpoints:
                 break
-            endpoints = self._storage.transaction(partial(_claim_endpoints, rows=rows, lease=self.lease))
+            claim = partial(_claim_endpoints, free_endpoints=chosen_endpoints, lease=self.lease)
+            endpoints = self._storage.transaction(claim)
             for endpoint in endpoints:
-                self._slots.acquire((endpoint.partner_id, endpoint.id))
+                self._endpoint_slots.acquire(EndpointKey(endpoint.partner_id, endpoint.id))
             if endpoints:
                 return endpoints
         return []
@@ -129,7 +130,7 @@ class DeliveryWork:
                 extra=_get_log_fields(endpoint),
             )
         finally:
-            self._slots.release((endpoint.partner_id, endpoint.id), slowest)
+            self._endpoint_slots.release(EndpointKey(endpoint.partner_id, endpoint.id), slowest)
 
     def expire(self, endpoint: Endpoint) -> None:
         """Give up an endpoint that exceeded its time; unrecorded requests are sent again."""
@@ -189,12 +190,13 @@ class _Round:
         for index, due_delivery in enumerate(due):
             if self._is_stopped.is_set() or (index and time.monotonic() >= self._end):
                 break
-            outcome = self._attempt(due_delivery)
+            outcome = self._attempt_delivery(due_delivery)
             results.append(outcome)
             if outcome.stops_round:
                 self._is_stopped.set()
 
-    def _attempt(self, due: DueDelivery) -> Outcome:
+    def _attempt_delivery(self, due: DueDelivery) -> Outcome:
+        """Sign and send one delivery. Return its outcome; never raises for a failed request."""
         at = self._clock()
         if due.body is None:
             return Outcome(due.delivery, format_instant(at), error="The event has been removed.", is_permanent=True)
@@ -236,17 +238,16 @@ class _Round:
         )
 
 
-def _list_free_endpoints(session: Session, limit: int) -> list[tuple[Any, ...]]:
+def _list_free_endpoints(session: Session, limit: int) -> list[FreeEndpoint]:
     parameters = {"now": format_instant(session.storage.clock()), "limit": limit}
-    rows: list[tuple[Any, ...]] = session.run(
-        session.storage.once(DeliverySQL).select_free_endpoints, parameters
-    ).fetchall()
-    return rows
+    rows = session.run(session.storage.once(DeliverySQL).select_free_endpoints, parameters).fetchall()
+    return [FreeEndpoint._make(row) for row in rows]
 
 
-def _claim_endpoints(session: Session, rows: Sequence[tuple[Any, ...]], lease: float) -> list[Endpoint]:
+def _claim_endpoints(session: Session, free_endpoints: Sequence[FreeEndpoint], lease: float) -> list[Endpoint]:
     sql = session.storage.once(DeliverySQL)
-    return [Endpoint._make(session.run(sql.read, key).fetchone()) for key in sql.lease.claim(session, rows, lease)]
+    keys = sql.lease.claim(session, free_endpoints, lease)
+    return [Endpoint._make(session.run(sql.read, key).fetchone()) for key in keys]
 
 
 def _load_due_deliveries(session: Session, endpoint: Endpoint, limit: int) -> list[DueDelivery]:

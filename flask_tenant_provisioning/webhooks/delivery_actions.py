@@ -16,7 +16,7 @@ from ..validation import make_entry, make_invalid_input
 from . import actions, models
 from .actions import Target
 from .fanout import build_delivery_rows, matches
-from .models import DELIVERY_WORK, Attempt, Delivery, Endpoint, make_pending_delivery
+from .models import DELIVERY_WORK, Attempt, Delivery, Endpoint, EndpointKey, EventRow, make_pending_delivery
 from .statements import DeliverySQL, WebhookSQL
 
 #: The maximum age of events that can be recovered, in days.
@@ -106,12 +106,13 @@ def recover(session: Session, target: Target, since: str) -> tuple[Endpoint, int
     delivered = {event_id for (event_id,) in session.run(sql.select_delivered_events, where).fetchall()}
     globs, after, count = json.loads(endpoint.events), 0, 0
     batch = {**where, "since": since, "limit": _BATCH_SIZE}
-    while events := session.run(sql.select_events_since, {**batch, "after": after}).fetchall():
-        undelivered = [event for event in events if event[0] not in delivered and matches(globs, event[2])]
+    while rows := session.run(sql.select_events_since, {**batch, "after": after}).fetchall():
+        events = [EventRow._make(row) for row in rows]
+        undelivered = [event for event in events if event.id not in delivered and matches(globs, event.type)]
         if undelivered:
-            rows = build_delivery_rows(session, undelivered)
-            session.run(session.storage.once(DeliverySQL).insert_deliveries, {**where, "now": at, "rows": rows})
-        count, after = count + len(undelivered), events[-1][3]
+            deliveries = {**where, "now": at, "rows": build_delivery_rows(session, undelivered)}
+            session.run(session.storage.once(DeliverySQL).insert_deliveries, deliveries)
+        count, after = count + len(undelivered), events[-1].position
     if count:
         _wake_endpoint(session, endpoint, at)
     return endpoint, count
@@ -131,7 +132,8 @@ def _wake_endpoint(session: Session, endpoint: Endpoint, at: str) -> None:
 
 
 def _build_delivery(session: Session, endpoint: Endpoint, event_id: str, at: str) -> Delivery:
-    return make_pending_delivery((endpoint.partner_id, endpoint.id), session.storage.new_id(), event_id, at)
+    key = EndpointKey(endpoint.partner_id, endpoint.id)
+    return make_pending_delivery(key, session.storage.new_id(), event_id, at)
 
 
 def _build_test_event(actor: Actor, endpoint: Endpoint, event_id: str, at: str) -> dict[str, Any]:

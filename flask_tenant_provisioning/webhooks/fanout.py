@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 from ..database.session import Session
 from ..database.statements import encode_rows
 from ..events import schemas as event_schemas
 from ..events.feed import PublishedRange
+from .models import EventRow
 from .statements import DeliverySQL
 
 WILDCARD = "*"
@@ -59,20 +59,20 @@ def create_deliveries(session: Session, published: PublishedRange) -> None:
     if not endpoints:
         return
     bounds = {**partner, "after": published.after, "last": published.last}
-    events = session.run(sql.select_events, bounds).fetchall()
+    events = [EventRow._make(row) for row in session.run(sql.select_events, bounds).fetchall()]
     for webhook_id, globs in endpoints:
         patterns = json.loads(globs)
-        matching = [event for event in events if matches(patterns, event[2])]
+        matching = [event for event in events if matches(patterns, event.type)]
         if matching:
             endpoint = {**partner, "id": webhook_id, "now": published.at}
             session.run(sql.insert_deliveries, {**endpoint, "rows": build_delivery_rows(session, matching)})
             session.run(sql.wake_endpoint, endpoint)
 
 
-def build_delivery_rows(session: Session, events: Sequence[Sequence[Any]]) -> str:
-    """Encode one new delivery per event (id, tenant, type, position) as the rows of `DeliverySQL.insert_deliveries`."""
+def build_delivery_rows(session: Session, events: Sequence[EventRow]) -> str:
+    """Encode one new delivery per event as the rows of `DeliverySQL.insert_deliveries`."""
     new_id = session.storage.new_id
     return encode_rows(
-        {"id": new_id(), "event_id": event_id, "tenant_id": tenant_id, "position": position}
-        for event_id, tenant_id, _, position in events
+        {"id": new_id(), "event_id": event.id, "tenant_id": event.tenant_id, "position": event.position}
+        for event in events
     )

@@ -29,14 +29,24 @@ MAX_ERROR_LENGTH = 255
 DELIVERY_WORK = "deliveries"
 
 
+class EndpointKey(NamedTuple):
+    """The primary key of an endpoint."""
+
+    partner_id: str
+    id: str
+
+
 class Endpoint(NamedTuple):
     """One partner's endpoint.
 
-    `events` is a JSON list of globs. `secrets` is a JSON list of ``{"sealed", "until"}``, the newest first: each is
-    sealed by the keyring, bound to ``webhook:<id>``; a replaced one signs until the instant ``until``.
+    `events` is a JSON list of globs. `signing` is the scheme of its signatures, ``v1`` (HMAC) or ``v1a`` (Ed25519).
+    `secrets` is a JSON list of ``{"sealed", "until"}``, the newest first: each is sealed by the keyring, bound to
+    ``webhook:<id>``; a replaced one signs until the instant ``until``.
     `disabled_reason` is ``gone`` (it returned 410), ``failing`` (for five days), or None if a person disabled it.
     `failing_since` is the time of the first failure since the last success. `failures` counts the rounds since then in
-    which every attempt failed; `rests_until` is the earliest start of the next round.
+    which every attempt failed; `rests_until` is the earliest start of the next round. `due_at` is the time of the next
+    attempt, or None if there is nothing to send. `leased_until` is the end of the lease of the worker that sends to the
+    endpoint, or None. `fence` is the lease's fencing token (`database/lease.py`).
     """
 
     partner_id: str
@@ -87,12 +97,11 @@ class Delivery(NamedTuple):
     payload: str | None
 
 
-def make_pending_delivery(endpoint: tuple[str, str], id: str, event_id: str, at: str) -> Delivery:
-    """Make a delivery to `endpoint` (partner and id) that is due at the instant `at` and is about no tenant."""
-    partner, webhook_id = endpoint
+def make_pending_delivery(endpoint: EndpointKey, id: str, event_id: str, at: str) -> Delivery:
+    """Make a delivery to `endpoint` that is due at the instant `at` and is about no tenant."""
     return Delivery(
-        partner_id=partner,
-        webhook_id=webhook_id,
+        partner_id=endpoint.partner_id,
+        webhook_id=endpoint.id,
         id=id,
         event_id=event_id,
         tenant_id=None,
@@ -105,6 +114,15 @@ def make_pending_delivery(endpoint: tuple[str, str], id: str, event_id: str, at:
         finished_at=None,
         payload=None,
     )
+
+
+class EventRow(NamedTuple):
+    """The columns of an event by which a delivery of it is created."""
+
+    id: str
+    tenant_id: str | None
+    type: str
+    position: int
 
 
 class Attempt(NamedTuple):

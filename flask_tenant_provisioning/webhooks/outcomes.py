@@ -32,14 +32,14 @@ def calculate_retry_delay(
     attempts: int,
     retry_after: str | None = None,
     *,
-    slow: bool = False,
+    is_overloaded: bool = False,
     now: float = 0.0,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float | None:
     """Return the seconds until the next attempt after `attempts` attempts, or None if that was the last one.
 
-    `retry_after` is limited to between one and two times the scheduled delay. With `slow` (a timeout or 429) the delay
-    is at least `SLOW_DOWN_SECONDS`. `now` is in seconds since 1970.
+    `retry_after` is limited to between one and two times the scheduled delay. If the receiver
+    `is_overloaded` (a timeout or 429), the delay is at least `SLOW_DOWN_SECONDS`. `now` is in seconds since 1970.
     """
     if attempts >= MAX_ATTEMPTS:
         return None
@@ -48,7 +48,7 @@ def calculate_retry_delay(
     requested = parse_retry_after(retry_after, now)
     if requested is not None:
         delay = min(max(requested, scheduled), 2 * scheduled)
-    return max(delay, SLOW_DOWN_SECONDS) if slow else delay
+    return max(delay, SLOW_DOWN_SECONDS) if is_overloaded else delay
 
 
 def parse_retry_after(retry_after: str | None, now: float) -> float | None:
@@ -76,7 +76,9 @@ CIRCUIT_BREAKER_FAILURES = 5
 class Outcome(NamedTuple):
     """The outcome of one attempt, started at the instant `at`: the `status` of the response, or the `error`.
 
-    `latency` is in seconds. With `stops_round` the remaining deliveries of its round are sent later; a failure that
+    `retry_after` is the unparsed ``Retry-After`` header of the response, and `answer` the start of its body, which came
+    from an internal network that the operator's configuration allows if it `is_internal`. `latency` is in seconds.
+    With `stops_round` (a timeout, 410 or 429) the remaining deliveries of its round are sent later; a failure that
     `is_permanent` is not retried.
     """
 
@@ -157,7 +159,7 @@ def _build_delivery_row(outcome: Outcome, now: float) -> dict[str, Any]:
     delay = None
     if not (outcome.is_success or outcome.is_permanent or delivery.resent or outcome.status == 410):
         retry_after = outcome.retry_after if outcome.status in SLOW_DOWN_STATUSES else None
-        delay = calculate_retry_delay(attempts, retry_after, slow=outcome.stops_round, now=now)
+        delay = calculate_retry_delay(attempts, retry_after, is_overloaded=outcome.stops_round, now=now)
     state = "succeeded" if outcome.is_success else "failed"
     due_at = None
     if delay is not None:

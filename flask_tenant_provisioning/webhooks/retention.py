@@ -7,7 +7,7 @@ from functools import partial
 
 from ..database.ids import format_instant
 from ..database.session import Session, Storage
-from .fairness import EndpointKey
+from .models import EndpointKey
 from .statements import DeliverySQL
 
 _BATCH_SIZE = 1000
@@ -17,7 +17,7 @@ _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 def remove_old_deliveries(storage: Storage, days: int) -> int:
     """Remove deliveries created more than `days` ago, in batches. Return their number."""
-    count, last = 0, ("", _FIRST_ID)
+    count, last = 0, EndpointKey("", _FIRST_ID)
     before = format_instant(storage.clock(), days=-days)
     while endpoints := storage.read(partial(_list_endpoints, after=last)):
         for last in endpoints:
@@ -48,17 +48,17 @@ def _erase_answers(session: Session, keys: Sequence[dict[str, str]]) -> None:
 
 
 def _list_endpoints(session: Session, after: EndpointKey) -> list[EndpointKey]:
-    """Return the next batch of endpoints, by partner and id, after the endpoint `after`."""
-    parameters = {"after_partner_id": after[0], "after_id": after[1], "limit": _BATCH_SIZE}
-    rows: list[EndpointKey] = session.run(session.storage.once(DeliverySQL).select_endpoints, parameters).fetchall()
-    return rows
+    """Return the keys of the next batch of endpoints after the endpoint `after`."""
+    parameters = {"after_partner_id": after.partner_id, "after_id": after.id, "limit": _BATCH_SIZE}
+    rows = session.run(session.storage.once(DeliverySQL).select_endpoints, parameters).fetchall()
+    return [EndpointKey._make(row) for row in rows]
 
 
 def _list_old_deliveries(session: Session, endpoint: EndpointKey, before: str) -> list[dict[str, str]]:
     """Return the keys of a batch of an endpoint's deliveries created before the instant `before`."""
-    parameters = {"partner_id": endpoint[0], "id": endpoint[1], "before": before, "limit": _BATCH_SIZE}
+    parameters = {**endpoint._asdict(), "before": before, "limit": _BATCH_SIZE}
     rows = session.run(session.storage.once(DeliverySQL).select_old, parameters).fetchall()
-    return [{"partner_id": endpoint[0], "delivery_id": id} for (id,) in rows]
+    return [{"partner_id": endpoint.partner_id, "delivery_id": id} for (id,) in rows]
 
 
 def _remove_deliveries(session: Session, keys: Sequence[dict[str, str]]) -> None:

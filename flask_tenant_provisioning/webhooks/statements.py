@@ -30,7 +30,7 @@ from ..database.statements import (
     match_version,
     select_incoming,
 )
-from .models import Attempt, Delivery, Endpoint
+from .models import Attempt, Delivery, Endpoint, EventRow
 
 
 class WebhookSQL(SQL):
@@ -83,7 +83,7 @@ class WebhookSQL(SQL):
         since = e.timestamp >= bindparam("since", type_=e.timestamp.type)
         after = e.position > bindparam("after", type_=BigInteger)
         self.select_events_since = self._compile(
-            select(e.id, e.tenant_id, e.type, e.position)
+            select(*(e[name] for name in EventRow._fields))
             .where(e.partner_id == self._partner, after, since)
             .order_by(e.position)
             .limit(self._limit)
@@ -160,7 +160,7 @@ class DeliverySQL(SQL):
             select(w.id, w.events).where(w.partner_id == self._partner, w.enabled == 1)
         )
         after, last = bindparam("after", type_=BigInteger), bindparam("last", type_=BigInteger)
-        published = select(e.id, e.tenant_id, e.type, e.position).where(e.partner_id == self._partner)
+        published = select(*(e[name] for name in EventRow._fields)).where(e.partner_id == self._partner)
         in_range = and_(e.position > after, e.position <= last)
         self.select_events = self._compile(published.where(in_range).order_by(e.position))
         self.insert_deliveries = self._compile(self._build_insert())

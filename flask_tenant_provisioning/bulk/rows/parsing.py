@@ -10,7 +10,7 @@ from ...errors import Fault, MalformedJSON, ProvisioningError
 from ...registry import TenantFields
 from ...tenants.custom_field_checks import ROW_IDEMPOTENCY_KEY
 from ...tenants.custom_fields import text_to_json
-from ...tenants.fields import MAX_KEY_LENGTH
+from ...tenants.fields import MAX_METADATA_KEY_LENGTH
 from ...validation import NOT_AN_OBJECT, make_entry, make_invalid_input
 from ..models import OPERATIONS, Chunk
 from ..results import decompress, decompress_lines
@@ -30,7 +30,7 @@ def make_column_predicate(operation: str, custom_fields: TenantFields | None) ->
 
     def is_column(name: str) -> bool:
         key = name.removeprefix(METADATA_PREFIX)
-        return name in names or (sets_fields and key != name and 1 <= len(key) <= MAX_KEY_LENGTH)
+        return name in names or (sets_fields and key != name and 1 <= len(key) <= MAX_METADATA_KEY_LENGTH)
 
     return is_column
 

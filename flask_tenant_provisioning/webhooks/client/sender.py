@@ -20,8 +20,8 @@ from typing import Literal, NamedTuple
 from .connections import Connection, ConnectionKey, ConnectionPool, Deadline, NoResponse, RawResponse
 from .ssrf import Destination, HostUnresolved, SsrfGuard, UrlRefused
 
-#: The kinds of failure, by which the time of the next attempt is chosen.
-FailureKind = Literal["refused", "dns", "connect", "tls", "timeout", "protocol"]
+#: The kinds of failure. After a timeout, the rest of the round is put off.
+SendFailure = Literal["refused", "dns", "connect", "tls", "timeout", "protocol"]
 #: The maximum number of idle connections, and the seconds each is kept: less than most servers keep them open.
 MAX_IDLE_CONNECTIONS = 256
 MAX_IDLE_SECONDS = 15.0
@@ -31,7 +31,7 @@ _HEADER_LINE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+: [\t -~\xa0-\xff]*")
 class SendError(Exception):
     """The request got no response. `kind` is the kind of failure, and `reason` a sentence for the partner."""
 
-    def __init__(self, kind: FailureKind, reason: str) -> None:
+    def __init__(self, kind: SendFailure, reason: str) -> None:
         super().__init__(reason)
         self.kind, self.reason = kind, reason
 

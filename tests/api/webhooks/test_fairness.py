@@ -11,34 +11,38 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS, Slots
+from flask_tenant_provisioning.webhooks.fairness import SLOW_SECONDS, EndpointSlots, FreeEndpoint
+from flask_tenant_provisioning.webhooks.models import EndpointKey
 from flask_tenant_provisioning.workers.worker import make_worker
 from tests.support.callers import Caller
 from tests.support.database.rows import open_host
 from tests.support.hosts import get_mount
 from tests.support.webhooks.plain_receiver import LOCAL_WEBHOOKS
 
-Row = tuple[str, str]
+
+def endpoints(partner: str, count: int) -> list[FreeEndpoint]:
+    return [FreeEndpoint(partner, f"{number:03}", 0) for number in range(count)]
 
 
-def endpoints(partner: str, count: int) -> list[Row]:
-    return [(partner, f"{number:03}") for number in range(count)]
+def endpoints_of_partners(count: int) -> list[FreeEndpoint]:
+    """One endpoint of each of `count` partners."""
+    return [FreeEndpoint(f"partner {number}", "1", 0) for number in range(count)]
 
 
-def give(slots: Slots, rows: list[Row], limit: int = 32) -> Counter[str]:
+def give(slots: EndpointSlots, rows: list[FreeEndpoint], limit: int = 32) -> Counter[str]:
     """Let `rows` have slots; returns how many each partner got."""
     chosen = slots.choose(rows, limit)
     for row in chosen:
-        slots.acquire(row)
-    return Counter(partner for partner, _ in chosen)
+        slots.acquire(row.slot_key)
+    return Counter(row.partner_id for row in chosen)
 
 
 def test_a_partner_alone_has_half_of_the_slots() -> None:
-    assert give(Slots(32), endpoints("a", 40)) == {"a": 16}
+    assert give(EndpointSlots(32), endpoints("a", 40)) == {"a": 16}
 
 
 def test_two_partners_leave_slots_for_a_third() -> None:
-    slots = Slots(32)
+    slots = EndpointSlots(32)
     assert give(slots, endpoints("a", 20)) == {"a": 16}
     assert give(slots, endpoints("b", 20)) == {"b": 8}
     assert give(slots, endpoints("a", 4) + endpoints("b", 12)) == {}
@@ -46,51 +50,51 @@ def test_two_partners_leave_slots_for_a_third() -> None:
 
 
 def test_partners_with_the_fewest_slots_come_first() -> None:
-    taken = give(Slots(32), [*endpoints("a", 40), *endpoints("b", 40), *endpoints("c", 1)])
+    taken = give(EndpointSlots(32), [*endpoints("a", 40), *endpoints("b", 40), *endpoints("c", 1)])
     assert (taken["c"], sorted((taken["a"], taken["b"]))) == (1, [10, 11])
-    assert min(give(Slots(32), [*endpoints("a", 40), *endpoints("b", 2)], limit=3).values()) == 1
+    assert min(give(EndpointSlots(32), [*endpoints("a", 40), *endpoints("b", 2)], limit=3).values()) == 1
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_selection_fits_the_free_slots(limit: int) -> None:
-    assert give(Slots(32), [*endpoints("a", 5), *endpoints("b", 5)], limit).total() == limit
+    assert give(EndpointSlots(32), [*endpoints("a", 5), *endpoints("b", 5)], limit).total() == limit
 
 
 def test_a_slot_that_is_given_back_is_free_again() -> None:
-    slots = Slots(2)
+    slots = EndpointSlots(2)
     assert give(slots, endpoints("a", 2)) == {"a": 1}
-    slots.release(("a", "001"), 0.1)
+    slots.release(EndpointKey("a", "001"), 0.1)
     assert give(slots, endpoints("a", 2)) == {"a": 1}
 
 
-def slow(slots: Slots, rows: list[Row]) -> None:
+def slow(slots: EndpointSlots, rows: list[FreeEndpoint]) -> None:
     """Let these endpoints be known to be slow."""
     for row in rows:
-        slots.acquire(row)
-        slots.release(row, SLOW_SECONDS)
+        slots.acquire(row.slot_key)
+        slots.release(row.slot_key, SLOW_SECONDS)
 
 
 def test_slow_endpoints_of_all_partners_share_half_of_the_slots() -> None:
-    slots, rows = Slots(32), [(f"partner {number}", "1") for number in range(40)]
+    slots, rows = EndpointSlots(32), endpoints_of_partners(40)
     slow(slots, rows)
     assert give(slots, rows).total() == 16
     assert give(slots, rows[16:]).total() == 0
-    assert give(slots, [("partner", "fast"), *rows[16:]]) == {"partner": 1}
+    assert give(slots, [FreeEndpoint("partner", "fast", 0), *rows[16:]]) == {"partner": 1}
 
 
 def test_the_fast_endpoints_of_a_partner_come_before_its_slow_ones() -> None:
-    slots, rows = Slots(4), endpoints("a", 9)
+    slots, rows = EndpointSlots(4), endpoints("a", 9)
     slow(slots, rows[:7])
-    assert {row[1] for row in slots.choose(rows, 32)} == {"007", "008"}
+    assert {row.id for row in slots.choose(rows, 32)} == {"007", "008"}
 
 
 def test_an_endpoint_that_answers_fast_again_is_slow_no_more() -> None:
-    slots, rows = Slots(4), [(f"partner {number}", "1") for number in range(4)]
+    slots, rows = EndpointSlots(4), endpoints_of_partners(4)
     slow(slots, rows)
     assert len(slots.choose(rows, 4)) == 2
     for row in rows:
-        slots.acquire(row)
-        slots.release(row, SLOW_SECONDS - 0.01)
+        slots.acquire(row.slot_key)
+        slots.release(row.slot_key, SLOW_SECONDS - 0.01)
     assert len(slots.choose(rows, 4)) == 4
 
 

@@ -14,7 +14,7 @@ from flask_tenant_provisioning.database.session import Session, Storage
 from flask_tenant_provisioning.database.statements import Statement
 from flask_tenant_provisioning.tables import build_metadata
 from flask_tenant_provisioning.webhooks import delivery_actions
-from flask_tenant_provisioning.webhooks.models import make_pending_delivery
+from flask_tenant_provisioning.webhooks.models import EndpointKey, make_pending_delivery
 from flask_tenant_provisioning.webhooks.statements import WebhookSQL
 from tests.support.database.query_plans import RecordingSession, make_database_url, measure_costs
 
@@ -41,7 +41,7 @@ def fill(session: Session) -> None:
     endpoints = [row(f"partner-{n % PARTNERS}", storage.new_id(), at) for n in range(PARTNERS * ENDPOINTS)]
     session.run_many(sql.insert, endpoints)
     for endpoint in endpoints:
-        of_it = (endpoint["partner_id"], endpoint["id"])
+        of_it = EndpointKey(endpoint["partner_id"], endpoint["id"])
         deliveries = [
             make_pending_delivery(of_it, storage.new_id(), storage.new_id(), at)._asdict() for _ in range(DELIVERIES)
         ]
