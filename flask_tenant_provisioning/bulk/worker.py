@@ -25,9 +25,9 @@ from .chunks import (
     release_chunk,
     save_results,
 )
-from .execution import ChunkExecution, fail_chunk
+from .execution import ChunkExecution, RollbackWithResults, fail_chunk
 from .models import Job
-from .rows.dry_run import DryRunConflict, RollbackWithResults
+from .rows.dry_run import DryRunConflict
 from .statements import BulkSQL
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class BulkWork:
             self._storage.transaction(execution.execute)
         except RollbackWithResults as rollback:
             try:
-                self._storage.transaction(partial(execution.save_dry_run, rollback=rollback))
+                self._storage.transaction(partial(execution.save_rolled_back, rollback=rollback))
             except DryRunConflict:
                 return False
         except TooFewPlaces:

@@ -13,18 +13,6 @@ from .duplicates import load_first_rows
 from .operations import RowContext, RowStrategy, ValidatedRow
 
 
-class RollbackWithResults(Exception):
-    """Roll the transaction back, and hand its results to the caller.
-
-    `results` holds the row results of each chunk. `first_rows` maps tenant ids, and hashes of the unique values of new
-    tenants, to the first row that refers to them.
-    """
-
-    def __init__(self, results: list[list[RowResult]], first_rows: Mapping[str, int]) -> None:
-        super().__init__()
-        self.results, self.first_rows = results, first_rows
-
-
 class DryRunConflict(Exception):
     """Another chunk recorded a row for the same tenant first: the dry run starts again."""
 
