@@ -121,12 +121,12 @@ def apply_transition(
     after: Tenant,
     hidden: Mapping[str, Any] | None = None,
     *,
-    run_listeners: bool = True,
+    with_reactions: bool = True,
 ) -> Tenant:
     """Write the differences and the `hidden` columns, with an event. Do nothing if nothing differs.
 
-    With ``run_listeners=False`` no hooks and steps run. Raises `TenantExists` if another tenant has its email or
-    external id.
+    With ``with_reactions=False`` no hooks, steps or other reactions run. Raises `TenantExists` if another tenant has
+    its email or external id.
     """
     columns = Transition(event_type, before, after, hidden or {}).columns
     if not columns:
@@ -139,7 +139,7 @@ def apply_transition(
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
     record_change(session, actor, event_type, before, after, at)
-    if run_listeners:
+    if with_reactions:
         run_reactions(session, actor, event_type, before, after)
     return after
 

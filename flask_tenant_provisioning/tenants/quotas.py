@@ -356,8 +356,11 @@ def _change_counters(session: Session, partner: str, places: ReservedPlaces, mor
         session.run_many(session.storage.once(QuotaSQL).settle, rows)
 
 
-class QuotaListener:
-    """Updates a partner's counter when its quota changes; processes cache partners for `memory` seconds."""
+class QuotaReaction:
+    """Reaction to updates of partners: sets the counter when the quota changes.
+
+    Processes cache partners for `memory` seconds.
+    """
 
     def __init__(self, memory: float) -> None:
         self._memory = memory
