@@ -1,4 +1,4 @@
-"""Claimed chunks: claim, renew, release, reserve quota for their tenants, and save their results."""
+"""Claimed chunks: claim, release, reserve and return places for their tenants, and save their results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
 
 def release_chunk(session: Session, claimed_chunk: ClaimedChunk) -> None:
     """Release a chunk and its reserved quota for other workers. Do nothing if another worker has claimed it."""
-    if release_quota(session, bind_claim(claimed_chunk)):
+    if return_places(session, bind_claim(claimed_chunk)):
         session.storage.once(BulkSQL).lease.release(session, claimed_chunk)
 
 
@@ -71,7 +71,7 @@ def reserve_quota(
     With `is_patient`, reserve nothing while other workers may still return places. Raises `LeaseLost`.
     """
     key = bind_claim(claimed_chunk)
-    if not release_quota(session, key):
+    if not return_places(session, key):
         raise LeaseLost(claimed_chunk.job.id)
     places = quotas.find_free_places(session, limits, tenants)
     if not (is_patient and places.is_contended):
@@ -79,7 +79,7 @@ def reserve_quota(
     return places
 
 
-def release_quota(session: Session, key: dict[str, Any]) -> bool:
+def return_places(session: Session, key: dict[str, Any]) -> bool:
     """Return the places reserved for a chunk. Return False if the claim was lost."""
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, key).fetchone()
     if row is None:
@@ -90,19 +90,19 @@ def release_quota(session: Session, key: dict[str, Any]) -> bool:
     return True
 
 
-def release_abandoned_quota(storage: Storage) -> None:
+def return_abandoned_places(storage: Storage) -> None:
     """Return the places of chunks whose lease expired and that no worker has claimed since."""
     sql, now = storage.once(BulkSQL), format_instant(storage.clock())
     abandoned = storage.read(lambda session: session.run(sql.abandoned_quota, {"now": now, "limit": 100}).fetchall())
     for row in abandoned:
         key = dict(zip(("partner_id", "job_id", "number", "fence"), row, strict=True))
-        storage.transaction(partial(_release_abandoned_chunk, key=key, now=now))
+        storage.transaction(partial(_return_places_of_abandoned_chunk, key=key, now=now))
 
 
-def _release_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
+def _return_places_of_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
     """Return the places of one chunk, and invalidate its claim in case the worker is still running."""
     if session.run(session.storage.once(BulkSQL).invalidate_claim, {**key, "now": now}).rowcount:
-        release_quota(session, {**key, "fence": key["fence"] + 1})
+        return_places(session, {**key, "fence": key["fence"] + 1})
 
 
 def _save_reserved_quota(session: Session, key: dict[str, Any], places: ReservedPlaces) -> None:

@@ -20,7 +20,7 @@ from ..tenants.models import Tenant
 from ..tenants.mutations import find_holders
 from ..tenants.quotas import FreePlaces, RemainingPlaces
 from . import actions, chunks
-from .chunks import ClaimedChunk, release_abandoned_quota, save_results
+from .chunks import ClaimedChunk, return_abandoned_places, save_results
 from .models import OPERATIONS, Chunk, Job
 from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch
@@ -79,7 +79,7 @@ class ChunkExecution:
             self._reserved_quota = storage.transaction(work)
             if is_last or not self._reserved_quota.is_contended:
                 return
-            release_abandoned_quota(storage)
+            return_abandoned_places(storage)
             sleep(_QUOTA_PAUSE)
 
     def switch_to_row_by_row(self) -> bool:
