@@ -40,7 +40,7 @@ def collect_first_rows(rows: Sequence[ValidatedRow], results: Sequence[RowResult
     Failed rows and rows with an idempotency key are left out: the same row may come again in another chunk.
     """
     for row, result in zip(rows, results, strict=True):
-        if result.state == "failed" or row.key is not None:
+        if result.state == "failed" or row.idempotency_key is not None:
             continue
         if result.status == 201:
             yield from ((key, row.number) for _, key in _hash_unique_values(row))
@@ -53,7 +53,7 @@ def _refuse_duplicate(row: ValidatedRow, first_rows: Mapping[str, int]) -> RowRe
 
     Rows with an idempotency key are never refused.
     """
-    if row.key is None:
+    if row.idempotency_key is None:
         for field, key in _hash_unique_values(row):
             if key in first_rows:
                 first_row = first_rows[key]
