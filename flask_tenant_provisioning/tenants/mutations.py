@@ -145,7 +145,7 @@ def apply_transition(
 
 
 def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
-    """Remove a tenant, or retire it if deprovisioning steps must run first. Return whether it is removed."""
+    """Remove a tenant, or only retire it if deprovisioning steps must run first. Return whether it is removed."""
     if session.storage.is_deferred(session, "tenant.purge", tenant):
         retire_tenant(session, actor, tenant)
         return False
@@ -154,7 +154,10 @@ def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
 
 
 def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Start the purge of a tenant with deprovisioning steps: it can no longer be read, and is removed after them."""
+    """Retire a tenant: start its purge, so that it can no longer be read, and is removed once its steps are done.
+
+    Records no event: `tenant.purged` follows when the row is removed.
+    """
     now, at = format_instant(session.storage.clock()), next_timestamp(session.storage, tenant)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
@@ -173,7 +176,8 @@ def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
     run_reactions(session, actor, "tenant.purged", tenant, tenant)
 
 
-#: The hook operation of each event type. Changes with other event types are made by the service itself.
+#: The operation of each event type, by which reactions are chosen. Changes with other event types are made by the
+#: service itself. Retiring is internal: it records no event and has no hook, and only reactions see it.
 OPERATION_OF_EVENT = {
     "tenant.created": "tenant.create",
     "tenant.updated": "tenant.update",
