@@ -42,8 +42,8 @@ def load_due_jobs(session: Session) -> list[Job]:
     return [Job._make(row) for row in session.run(session.storage.once(BulkSQL).due_jobs, now).fetchall()]
 
 
-def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None:
-    """Claim a free chunk of the job for `lease` seconds. Return None if none is free or another worker won the race."""
+def claim_chunk(session: Session, job: Job, lease_seconds: float) -> ClaimedChunk | None:
+    """Claim a free chunk of the job for `lease_seconds`. Return None if none is free or another worker won the race."""
     sql, now = session.storage.once(BulkSQL), {"now": format_instant(session.storage.clock())}
     free = session.run(sql.free_chunks, {**job.key, **now, "limit": 1 if job.mode == "atomic" else 16}).fetchall()
     if job.mode == "atomic":
@@ -51,7 +51,7 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
     if not free:
         return None
     number, fence, claims = random.choice(free)
-    if not sql.lease.claim(session, [(job.partner_id, job.id, number, fence)], lease):
+    if not sql.lease.claim(session, [(job.partner_id, job.id, number, fence)], lease_seconds):
         return None
     session.run(sql.start_job, {**job.key, **now})
     return ClaimedChunk(job, number, fence + 1, claims + 1)
@@ -131,7 +131,8 @@ def save_results(
 ) -> None:
     """Save the results of the rows, return the reserved places, and add `added_tenants` to the tenant counters.
 
-    Call it last in the transaction, since it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
+    Except in a dry run, the stored lines of rows that took effect are emptied. Call it last in the transaction, since
+    it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
     """
     at = format_instant(session.storage.clock())
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, bind_claim(claimed_chunk)).fetchone()
@@ -140,9 +141,11 @@ def save_results(
         payload = chunk.payload if claimed_chunk.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
         outcome = {"results": encode_results(chunk_results), "done_at": at, "payload": payload}
         values = {**tally_results(chunk_results)._asdict(), **outcome, "license_room": 0, "partner_room": 0}
-        held: Claim = claimed_chunk if chunk.number == claimed_chunk.number else chunk
+        # `chunk` was read after the claim, so its fence may be that of a later claim. The other chunks of an atomic job
+        # are never claimed: theirs is the one that was read.
+        claim: Claim = claimed_chunk if chunk.number == claimed_chunk.number else chunk
         statement = session.storage.once(BulkSQL).finish_chunk
-        if session.run(statement, {**bind_claim(held), **name_new_values(values)}).rowcount != 1:
+        if session.run(statement, {**bind_claim(claim), **name_new_values(values)}).rowcount != 1:
             raise LeaseLost(claimed_chunk.job.id)
     quotas.settle_reservation(session, claimed_chunk.job.partner_id, places, added_tenants)
 

@@ -94,7 +94,7 @@ class BulkWork:
         )
 
     def stop(self) -> None:
-        """Do nothing on shutdown: a chunk takes a second or two."""
+        """Do nothing: a running chunk is not interrupted. If the process ends before it, its lease expires."""
 
     def _choose_job(self) -> Job | None:
         """Choose the oldest due job of a random partner."""
@@ -107,7 +107,7 @@ class BulkWork:
         return min(jobs, key=lambda job: job.id)
 
     def _claim(self, job: Job) -> list[ClaimedChunk]:
-        claimed_chunk = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
+        claimed_chunk = self._storage.transaction(partial(claim_chunk, job=job, lease_seconds=self.lease))
         if claimed_chunk is None:
             self._storage.transaction(partial(actions.finish_if_done, job=job))
             return []

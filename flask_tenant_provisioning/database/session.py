@@ -78,7 +78,10 @@ class Session:
             reaction(self, change)
 
     def notify_worker(self, key: tuple[str, ...]) -> None:
-        """Notify workers of the work with this key once the transaction has committed."""
+        """Notify workers of the work with this key once the transaction has committed.
+
+        A key begins with the name of its kind of work (``workers/kinds.py``).
+        """
         self.due_work.append(key)
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Show, retry and cancel a tenant's steps. Each public function is one unit of work."""
+"""Show, retry and cancel a tenant's steps. What takes a `Session` runs in the caller's unit of work."""
 
 from __future__ import annotations
 

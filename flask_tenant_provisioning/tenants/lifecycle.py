@@ -2,8 +2,8 @@
 
 ``provisioning → active ⇄ suspended``, any ``→ deleted →`` purged, ``provisioning → failed``.
 
-Each public function is one unit of work. A tenant that is already in the requested state stays unchanged, without an
-event.
+What takes a `Session` runs in the caller's unit of work. A tenant that is already in the requested state stays
+unchanged, without an event.
 """
 
 from __future__ import annotations
