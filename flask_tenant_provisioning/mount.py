@@ -96,7 +96,10 @@ class WorkEngine(Protocol):
         """Start in this process. Called with each admitted request."""
 
     def wake(self, keys: Sequence[tuple[str, ...]]) -> None:
-        """Notify workers of due steps, endpoints and bulk jobs; `keys` name some or all of them. Never raises."""
+        """Notify workers of due steps, endpoints and bulk jobs; `keys` name some or all of them. Never raises.
+
+        A key begins with the name of its kind of work (``workers/kinds.py``).
+        """
 
     def notify_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Notify workers of committed `events`, which they publish. Never raises."""

@@ -28,13 +28,13 @@ from .mounts import Mounts
 from .partners.cache import PartnerCache
 from .registry import Registry
 from .routes import ROUTES
-from .settings.lifecycle import SettingsLifecycle
+from .settings.reaction import SettingsReaction
 from .signals import send_signals
-from .steps.lifecycle import StepsLifecycle
+from .steps.reaction import StepsReaction
 from .tables import build_metadata
 from .tenants.hook_runner import HookRunner
 from .tenants.models import make_custom_field_indexes
-from .tenants.quotas import QuotaListener
+from .tenants.quotas import QuotaReaction
 from .web.blueprint import make_blueprint
 from .webhooks.client.resolver import Resolver
 from .webhooks.client.ssrf import find_url_refusal
@@ -94,12 +94,12 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
         registry=mount.registry,
         reactions=(
             HookRunner(mount.registry, mount.in_host),
-            StepsLifecycle(mount.registry),
-            QuotaListener(config.partner_cache_seconds),
-            SettingsLifecycle(lambda: mount.keyring),
+            StepsReaction(mount.registry),
+            QuotaReaction(config.partner_cache_seconds),
+            SettingsReaction(lambda: mount.keyring),
         ),
         context=mount.in_host,
-        followers=(create_deliveries,),
+        publish_reactions=(create_deliveries,),
     )
     if mount.engine is not None:
         storage.wake_workers = mount.engine.wake

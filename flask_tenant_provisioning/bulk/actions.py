@@ -1,7 +1,7 @@
 """Actions on bulk jobs, from the upload to the end: receive, queue, list, cancel, resume, finish, remove.
 
-Each public function is one unit of work, except `receive_upload`, which stores each chunk in its own transaction. A job
-is hidden from callers until all its rows are stored.
+What takes a `Session` runs in the caller's unit of work; `receive_upload` takes a `Storage` and stores each chunk in a
+transaction of its own. A job is hidden from callers until all its rows are stored.
 """
 
 from __future__ import annotations

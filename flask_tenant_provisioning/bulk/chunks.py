@@ -1,4 +1,4 @@
-"""Claimed chunks: claim, renew, release, reserve quota for their tenants, and save their results."""
+"""Claimed chunks: claim, release, reserve and return places for their tenants, and save their results."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def load_due_jobs(session: Session) -> list[Job]:
     return [Job._make(row) for row in session.run(session.storage.once(BulkSQL).due_jobs, now).fetchall()]
 
 
-def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None:
-    """Claim a free chunk of the job for `lease` seconds. Return None if none is free or another worker won the race."""
+def claim_chunk(session: Session, job: Job, lease_seconds: float) -> ClaimedChunk | None:
+    """Claim a free chunk of the job for `lease_seconds`. Return None if none is free or another worker won the race."""
     sql, now = session.storage.once(BulkSQL), {"now": format_instant(session.storage.clock())}
     free = session.run(sql.free_chunks, {**job.key, **now, "limit": 1 if job.mode == "atomic" else 16}).fetchall()
     if job.mode == "atomic":
@@ -51,7 +51,7 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
     if not free:
         return None
     number, fence, claims = random.choice(free)
-    if not sql.lease.claim(session, [(job.partner_id, job.id, number, fence)], lease):
+    if not sql.lease.claim(session, [(job.partner_id, job.id, number, fence)], lease_seconds):
         return None
     session.run(sql.start_job, {**job.key, **now})
     return ClaimedChunk(job, number, fence + 1, claims + 1)
@@ -59,7 +59,7 @@ def claim_chunk(session: Session, job: Job, lease: float) -> ClaimedChunk | None
 
 def release_chunk(session: Session, claimed_chunk: ClaimedChunk) -> None:
     """Release a chunk and its reserved quota for other workers. Do nothing if another worker has claimed it."""
-    if release_quota(session, bind_claim(claimed_chunk)):
+    if return_places(session, bind_claim(claimed_chunk)):
         session.storage.once(BulkSQL).lease.release(session, claimed_chunk)
 
 
@@ -71,7 +71,7 @@ def reserve_quota(
     With `is_patient`, reserve nothing while other workers may still return places. Raises `LeaseLost`.
     """
     key = bind_claim(claimed_chunk)
-    if not release_quota(session, key):
+    if not return_places(session, key):
         raise LeaseLost(claimed_chunk.job.id)
     places = quotas.find_free_places(session, limits, tenants)
     if not (is_patient and places.is_contended):
@@ -79,7 +79,7 @@ def reserve_quota(
     return places
 
 
-def release_quota(session: Session, key: dict[str, Any]) -> bool:
+def return_places(session: Session, key: dict[str, Any]) -> bool:
     """Return the places reserved for a chunk. Return False if the claim was lost."""
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, key).fetchone()
     if row is None:
@@ -90,19 +90,19 @@ def release_quota(session: Session, key: dict[str, Any]) -> bool:
     return True
 
 
-def release_abandoned_quota(storage: Storage) -> None:
+def return_abandoned_places(storage: Storage) -> None:
     """Return the places of chunks whose lease expired and that no worker has claimed since."""
     sql, now = storage.once(BulkSQL), format_instant(storage.clock())
     abandoned = storage.read(lambda session: session.run(sql.abandoned_quota, {"now": now, "limit": 100}).fetchall())
     for row in abandoned:
         key = dict(zip(("partner_id", "job_id", "number", "fence"), row, strict=True))
-        storage.transaction(partial(_release_abandoned_chunk, key=key, now=now))
+        storage.transaction(partial(_return_places_of_abandoned_chunk, key=key, now=now))
 
 
-def _release_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
+def _return_places_of_abandoned_chunk(session: Session, key: dict[str, Any], now: str) -> None:
     """Return the places of one chunk, and invalidate its claim in case the worker is still running."""
     if session.run(session.storage.once(BulkSQL).invalidate_claim, {**key, "now": now}).rowcount:
-        release_quota(session, {**key, "fence": key["fence"] + 1})
+        return_places(session, {**key, "fence": key["fence"] + 1})
 
 
 def _save_reserved_quota(session: Session, key: dict[str, Any], places: ReservedPlaces) -> None:
@@ -131,7 +131,8 @@ def save_results(
 ) -> None:
     """Save the results of the rows, return the reserved places, and add `added_tenants` to the tenant counters.
 
-    Call it last in the transaction, since it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
+    Except in a dry run, the stored lines of rows that took effect are emptied. Call it last in the transaction, since
+    it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
     """
     at = format_instant(session.storage.clock())
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, bind_claim(claimed_chunk)).fetchone()
@@ -140,9 +141,11 @@ def save_results(
         payload = chunk.payload if claimed_chunk.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
         outcome = {"results": encode_results(chunk_results), "done_at": at, "payload": payload}
         values = {**tally_results(chunk_results)._asdict(), **outcome, "license_room": 0, "partner_room": 0}
-        held: Claim = claimed_chunk if chunk.number == claimed_chunk.number else chunk
+        # `chunk` was read after the claim, so its fence may be that of a later claim. The other chunks of an atomic job
+        # are never claimed: theirs is the one that was read.
+        claim: Claim = claimed_chunk if chunk.number == claimed_chunk.number else chunk
         statement = session.storage.once(BulkSQL).finish_chunk
-        if session.run(statement, {**bind_claim(held), **name_new_values(values)}).rowcount != 1:
+        if session.run(statement, {**bind_claim(claim), **name_new_values(values)}).rowcount != 1:
             raise LeaseLost(claimed_chunk.job.id)
     quotas.settle_reservation(session, claimed_chunk.job.partner_id, places, added_tenants)
 

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from ..access.principal import Actor, Principal
@@ -20,11 +20,11 @@ from ..tenants.models import Tenant
 from ..tenants.mutations import find_holders
 from ..tenants.quotas import FreePlaces, RemainingPlaces
 from . import actions, chunks
-from .chunks import ClaimedChunk, release_abandoned_quota, save_results
+from .chunks import ClaimedChunk, return_abandoned_places, save_results
 from .models import OPERATIONS, Chunk, Job
 from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch
-from .rows.dry_run import DryRunConflict, RollbackWithResults, collect_first_rows, execute_dry_run
+from .rows.dry_run import DryRunConflict, collect_first_rows, execute_dry_run
 from .rows.duplicates import try_save_first_rows
 from .rows.idempotency import execute_once
 from .rows.operations import RowContext, RowStrategy, ValidatedRow, validate_row
@@ -34,6 +34,18 @@ from .rows.row_by_row import execute_row_by_row
 logger = logging.getLogger(__name__)
 #: Attempts to reserve quota, and the seconds between them, while other workers hold reserved places.
 _QUOTA_ATTEMPTS, _QUOTA_PAUSE = 50, 0.1
+
+
+class RollbackWithResults(Exception):
+    """Roll the transaction back, and hand its results to the caller.
+
+    `results` holds the row results of each chunk. `first_rows` maps tenant ids, and hashes of the unique values of new
+    tenants, to the first row that refers to them.
+    """
+
+    def __init__(self, results: list[list[RowResult]], first_rows: Mapping[str, int]) -> None:
+        super().__init__()
+        self.results, self.first_rows = results, first_rows
 
 
 class ChunkExecution:
@@ -67,7 +79,7 @@ class ChunkExecution:
             self._reserved_quota = storage.transaction(work)
             if is_last or not self._reserved_quota.is_contended:
                 return
-            release_abandoned_quota(storage)
+            return_abandoned_places(storage)
             sleep(_QUOTA_PAUSE)
 
     def switch_to_row_by_row(self) -> bool:
@@ -103,8 +115,11 @@ class ChunkExecution:
         added_tenants = self._count_added_tenants(itertools.chain(*results))
         save_results(session, self._claimed_chunk, self._chunks, results, added_tenants)
 
-    def save_dry_run(self, session: Session, rollback: RollbackWithResults) -> None:
-        """Save the results of a dry run. Raises `LeaseLost` and `DryRunConflict`."""
+    def save_rolled_back(self, session: Session, rollback: RollbackWithResults) -> None:
+        """Save the results of a transaction that was rolled back: a dry run, or an atomic job with a failed row.
+
+        Raises `LeaseLost`, and `DryRunConflict` if another chunk of a dry run recorded a row for the same tenant.
+        """
         if self._job.mode == "partial" and not try_save_first_rows(session, self._job, rollback.first_rows):
             raise DryRunConflict
         save_results(session, self._claimed_chunk, self._chunks, rollback.results)

@@ -25,7 +25,6 @@ from ..errors import (
     UploadTooLarge,
     UploadTooSlow,
 )
-from ..tenants import quotas
 from ..web.headers import CSV, EVENT_STREAM, JSON, NDJSON, get_content_coding, negotiate
 from ..web.idempotency import read_key
 from ..web.long_requests import LongRequest
@@ -67,14 +66,14 @@ def load_progress(call: Request, job_id: str) -> JobProgress:
     )
 
 
-def require_row_permissions(call: Request, operation: str) -> None:
-    """Raise `Forbidden` if the caller may not make the single calls that the rows stand for.
+def require_operation_allowed(call: Request, operation: str) -> None:
+    """Check that the caller and the licence allow the single calls that the rows of `operation` stand for.
 
-    Raises `LicenseExpired` if the rows create tenants and the licence no longer allows that.
+    Raises `Forbidden`, and `LicenseExpired` if the rows create tenants and the licence no longer allows that.
     """
     call.require(*OPERATIONS[operation].permissions)
     if OPERATIONS[operation].creates_tenants:
-        quotas.resolve_allowance(call.mount).license.require_provisioning()
+        call.mount.license.require_provisioning()
 
 
 def render_job(progress: JobProgress) -> Result:
@@ -119,8 +118,8 @@ def create_bulk_job(call: Request) -> Response:
     alone; with `mode=atomic` no row takes effect then.
     """
     query = call.query(UploadQuery)
-    require_row_permissions(call, query["operation"])
-    read_key(call.principal, None)
+    require_operation_allowed(call, query["operation"])
+    read_key(call.principal, None)  # refuses a malformed key before the upload is read; `execute` reads it again
     encoding = get_content_coding()
     partner = call.require_partner(query)
     with open_body(call) as body:
@@ -195,7 +194,7 @@ def cancel_bulk_job(call: Request, job_id: str) -> Response:
 def resume_bulk_job(call: Request, job_id: str) -> Response:
     """Resume a cancelled job. It needs the permissions that the job's upload needed."""
     query = call.query(WriteQuery)
-    require_row_permissions(call, load_progress(call, job_id).job.operation)
+    require_operation_allowed(call, load_progress(call, job_id).job.operation)
     work = partial(
         actions.resume_job,
         partner=partner_scope(call),

@@ -25,9 +25,9 @@ from .chunks import (
     release_chunk,
     save_results,
 )
-from .execution import ChunkExecution, fail_chunk
+from .execution import ChunkExecution, RollbackWithResults, fail_chunk
 from .models import Job
-from .rows.dry_run import DryRunConflict, RollbackWithResults
+from .rows.dry_run import DryRunConflict
 from .statements import BulkSQL
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class BulkWork:
         )
 
     def stop(self) -> None:
-        """Do nothing on shutdown: a chunk takes a second or two."""
+        """Do nothing: a running chunk is not interrupted. If the process ends before it, its lease expires."""
 
     def _choose_job(self) -> Job | None:
         """Choose the oldest due job of a random partner."""
@@ -107,7 +107,7 @@ class BulkWork:
         return min(jobs, key=lambda job: job.id)
 
     def _claim(self, job: Job) -> list[ClaimedChunk]:
-        claimed_chunk = self._storage.transaction(partial(claim_chunk, job=job, lease=self.lease))
+        claimed_chunk = self._storage.transaction(partial(claim_chunk, job=job, lease_seconds=self.lease))
         if claimed_chunk is None:
             self._storage.transaction(partial(actions.finish_if_done, job=job))
             return []
@@ -143,7 +143,7 @@ class BulkWork:
             self._storage.transaction(execution.execute)
         except RollbackWithResults as rollback:
             try:
-                self._storage.transaction(partial(execution.save_dry_run, rollback=rollback))
+                self._storage.transaction(partial(execution.save_rolled_back, rollback=rollback))
             except DryRunConflict:
                 return False
         except TooFewPlaces:

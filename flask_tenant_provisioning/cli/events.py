@@ -9,7 +9,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..events.feed import FeedFollower
+from ..events.feed import FeedReader
 from ..events.models import render_audited_event
 from ..events.schemas import EventQuery
 from ..validation import load_parameters
@@ -50,19 +50,19 @@ def tail(
     filters = {"type": types, "tenant": tenant}
     mount = find_mount(mount_name)
     query = load_parameters(EventQuery(), {name: [text] for name, text in filters.items() if text is not None})
-    follower = FeedFollower(mount.storage, query, partner)
+    reader = FeedReader(mount.storage, query, partner)
     if not everything:
-        follower.skip_existing()
+        reader.skip_existing()
     try:
-        _follow(follower, as_json=as_json, once=no_follow)
+        _follow(reader, as_json=as_json, once=no_follow)
     except KeyboardInterrupt:
         return
 
 
-def _follow(follower: FeedFollower, *, as_json: bool, once: bool) -> None:
+def _follow(reader: FeedReader, *, as_json: bool, once: bool) -> None:
     table = make_table(COLUMNS)
     while True:
-        _print((render_audited_event(event._asdict()) for event in follower.read()), None if as_json else table)
+        _print((render_audited_event(event._asdict()) for event in reader.read()), None if as_json else table)
         if once:
             return
         time.sleep(POLL_SECONDS)

@@ -78,7 +78,10 @@ class Session:
             reaction(self, change)
 
     def notify_worker(self, key: tuple[str, ...]) -> None:
-        """Notify workers of the work with this key once the transaction has committed."""
+        """Notify workers of the work with this key once the transaction has committed.
+
+        A key begins with the name of its kind of work (``workers/kinds.py``).
+        """
         self.due_work.append(key)
 
     def run(self, statement: Statement, values: dict[str, Any]) -> Any:
@@ -252,9 +255,10 @@ Work = Callable[[Session], T]
 class Storage:
     """The tables of one mount in one database, and the transactions on them.
 
-    `registry` is what the host registered; its functions run inside `context`. `attempts` and `patience` (seconds)
-    limit how often and how long a unit of work is retried. `owns_engine` is True for an engine created by the API.
-    After a commit, `wake_workers` is called with the keys of work that is due.
+    `registry` is what the host registered; its functions run inside `context`. `reactions` take part in transactions
+    that change tenants or partners, `publish_reactions` in those that publish events. `attempts` and `patience`
+    (seconds) limit how often and how long a unit of work is retried. `owns_engine` is True for an engine created by
+    the API. After a commit, `wake_workers` is called with the keys of work that is due.
     """
 
     def __init__(
@@ -273,7 +277,7 @@ class Storage:
         registry: Registry | None = None,
         reactions: Sequence[Reaction] = (),
         context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
-        followers: Sequence[Callable[[Session, Any], None]] = (),
+        publish_reactions: Sequence[Callable[[Session, Any], None]] = (),
     ) -> None:
         self.engine = engine
         self.owns_engine = owns_engine
@@ -289,7 +293,7 @@ class Storage:
         self._patience = patience
         self._sleep = sleep
         self._monotonic = monotonic
-        self.followers = followers
+        self.publish_reactions = publish_reactions
         self.wake_workers: Callable[[Sequence[tuple[str, ...]]], None] = lambda keys: None
         self._subscribers: list[Callable[[Sequence[dict[str, Any]]], None]] = []
         self._is_sqlite = engine.dialect.name == "sqlite"

@@ -45,8 +45,8 @@ def publish_batch(session: Session, partner: str, limit: int = PUBLISH_BATCH) ->
     at = max(format_instant(session.storage.clock()), published_at or "")
     session.run(sql.advance, {**of_partner, "new_position": last + count, "new_published_at": at})
     if count:
-        for follow in session.storage.followers:
-            follow(session, PublishedRange(partner, last, last + count, at))
+        for react in session.storage.publish_reactions:
+            react(session, PublishedRange(partner, last, last + count, at))
     return count
 
 
@@ -150,7 +150,7 @@ def _require_position(after: int, removed: int, head: int) -> int:
 _FOLLOW_BATCH = 1000
 
 
-class FeedFollower:
+class FeedReader:
     """A reader of the feeds of all partners, or of one, that remembers its positions.
 
     It starts with the oldest stored events, or after `skip_existing` with new ones. `query` filters by `type` and

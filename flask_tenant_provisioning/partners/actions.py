@@ -1,4 +1,4 @@
-"""Register, read and update partners. Each public function is one unit of work."""
+"""Register, read and update partners. What takes a `Session` runs in the caller's unit of work."""
 
 from __future__ import annotations
 

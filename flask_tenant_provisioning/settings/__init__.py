@@ -1,7 +1,7 @@
 """Tenant settings: typed keys in namespaces that the host declares, set by tenants, plans and partners.
 
 routes → schemas → actions → resolution → validation → storage and versions → statements → models.
-`namespaces` checks what a host declares, `tenant_settings` is what the host's code reads, `lifecycle` moves or deletes
+`namespaces` checks what a host declares, `tenant_settings` is what the host's code reads, `reaction` moves or deletes
 settings with their tenant, and `key_rotation` seals secrets again with the newest key; both do it by `resealing`.
 """
 

@@ -1,6 +1,6 @@
 """Read, replace, patch and roll back settings.
 
-Each public function is one unit of work, wherever it is called from. A write saves the row, its version in the history
+What takes a `Session` runs in the caller's unit of work. A write saves the row, its version in the history
 and the event in one transaction.
 """
 

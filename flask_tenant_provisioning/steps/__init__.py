@@ -1,6 +1,6 @@
 """Durable provisioning and deprovisioning steps that a host registers.
 
-An API request passes routes → schemas → actions → runs → statements → models. `lifecycle` starts, pauses and ends runs
+An API request passes routes → schemas → actions → runs → statements → models. `reaction` starts, pauses and ends runs
 in the tenant's own transactions. Workers use claims → execution; `context` holds what a step receives and raises, and
 `export` is the step that archives a tenant before it is purged.
 """

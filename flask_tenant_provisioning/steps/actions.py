@@ -1,4 +1,4 @@
-"""Show, retry and cancel a tenant's steps. Each public function is one unit of work."""
+"""Show, retry and cancel a tenant's steps. What takes a `Session` runs in the caller's unit of work."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _start_next_round(session: Session, actor: Actor, registry: Registry, tenant
     _replan_steps(session, registry, run)
     if run.phase == PROVISIONING:
         restarted = tenant._replace(status="provisioning")
-        tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, restarted, run_listeners=False)
+        tenant = mutations.apply_transition(session, actor, "tenant.updated", tenant, restarted, with_reactions=False)
     runs.advance_run(session, registry, tenant, run)
 
 

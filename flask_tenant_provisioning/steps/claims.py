@@ -36,8 +36,10 @@ def find_overdue_steps(session: Session, limit: int, age: float) -> list[StepKey
     return keys
 
 
-def claim_steps(storage: Storage, limit: int, lease: float, keys: Sequence[StepKey] | None = None) -> list[RunStep]:
-    """Claim at most `limit` due steps for `lease` seconds; if `keys` are given, only steps with these keys.
+def claim_steps(
+    storage: Storage, limit: int, lease_seconds: float, keys: Sequence[StepKey] | None = None
+) -> list[RunStep]:
+    """Claim at most `limit` due steps for `lease_seconds`; if `keys` are given, only steps with these keys.
 
     Concurrent workers each try a random sample of the due steps, so they rarely collide; where they do, the fence
     decides. No row locks across shards are needed.
@@ -50,7 +52,7 @@ def claim_steps(storage: Storage, limit: int, lease: float, keys: Sequence[StepK
         if not due:
             break
         sample = random.sample(due, min(limit, len(due)))
-        steps = storage.transaction(partial(_claim_sample, due=sample, lease=lease))
+        steps = storage.transaction(partial(_claim_sample, due=sample, lease_seconds=lease_seconds))
         if steps:
             return steps
     return []
@@ -70,7 +72,7 @@ def _find_due_steps_by_key(session: Session, keys: Sequence[StepKey]) -> list[tu
     return due
 
 
-def _claim_sample(session: Session, due: Sequence[tuple[Any, ...]], lease: float) -> list[RunStep]:
+def _claim_sample(session: Session, due: Sequence[tuple[Any, ...]], lease_seconds: float) -> list[RunStep]:
     sql = session.storage.once(StepSQL)
-    keys = sql.lease.claim(session, due, lease)
+    keys = sql.lease.claim(session, due, lease_seconds)
     return [RunStep._make(session.run(sql.select_step, key).fetchone()) for key in keys]

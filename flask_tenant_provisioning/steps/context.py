@@ -37,7 +37,7 @@ class StepContext:
         is_undo = step.state == "undoing"
         self.step = step.name
         self.partner = step.partner_id
-        self.attempt = step.undo_attempts if is_undo else step.attempts
+        self.attempt = step.current_attempt
         prefix = f"{step.tenant_id}:{step.phase}:{step.name}:{step.generation}"
         self.idempotency_key = f"{prefix}:undo" if is_undo else prefix
         self.saved: dict[str, Any] = _load_memory(step)

@@ -57,7 +57,7 @@ def record_failure(
     if (
         error.is_permanent
         or declaration is None
-        or _count_attempts(step) > declaration.retries
+        or step.current_attempt > declaration.retries
         or _is_run_stopped(session, step)
     ):
         now = format_instant(session.storage.clock())
@@ -96,10 +96,6 @@ def _load_run(session: Session, step: RunStep) -> Run:
     return run
 
 
-def _count_attempts(step: RunStep) -> int:
-    return step.undo_attempts if step.state == "undoing" else step.attempts
-
-
 def _is_run_stopped(session: Session, step: RunStep) -> bool:
     """Return whether the run has stopped or is being undone, so that its steps are not retried."""
     return step.state != "undoing" and _load_run(session, step).state not in ("running", "paused")
@@ -109,7 +105,7 @@ def _calculate_retry_time(session: Session, declaration: Step, step: RunStep) ->
     """Return the time of the next attempt; None if the run is paused."""
     if _load_run(session, step).state == "paused":
         return None
-    wait = min(declaration.backoff * 2 ** (_count_attempts(step) - 1), MAX_BACKOFF)
+    wait = min(declaration.backoff * 2 ** (step.current_attempt - 1), MAX_BACKOFF)
     return format_instant(session.storage.clock() + wait * random.uniform(1 - _JITTER, 1 + _JITTER))
 
 
@@ -189,7 +185,7 @@ class StepWork:
         The function is not called if the worker died during the last allowed attempt.
         """
         is_undo = step.state == "undoing"
-        if _count_attempts(step) > declaration.retries + 1:
+        if step.current_attempt > declaration.retries + 1:
             return AttemptError("WorkerLost", "The worker died during the last attempt.")
         function = declaration.undo if is_undo else declaration.function
         if function is None:
@@ -270,7 +266,7 @@ def _make_attempt_error(step: RunStep, error: Exception) -> AttemptError:
 
 def _describe_attempt(step: RunStep) -> str:
     subject = "the undo of step" if step.state == "undoing" else "step"
-    return f"{subject} {step.name} of tenant {step.tenant_id}, attempt {step.undo_attempts or step.attempts}"
+    return f"{subject} {step.name} of tenant {step.tenant_id}, attempt {step.current_attempt}"
 
 
 def _make_log_fields(step: RunStep) -> dict[str, Any]:
@@ -281,7 +277,7 @@ def _make_log_fields(step: RunStep) -> dict[str, Any]:
         "step": step.name,
         "phase": step.phase,
         "undoing": step.state == "undoing",
-        "attempt": step.undo_attempts or step.attempts,
+        "attempt": step.current_attempt,
     }
 
 

@@ -75,6 +75,11 @@ class RunStep(NamedTuple):
         """The primary key, by column."""
         return dict(zip(STEP_KEY, self, strict=False))
 
+    @property
+    def current_attempt(self) -> int:
+        """The number of the latest attempt at the step, or at its undo while that is due or running; 0 before it."""
+        return self.undo_attempts if self.state == "undoing" else self.attempts
+
 
 def runs_table(metadata: MetaData) -> Table:
     """Build the table with one row per tenant and phase."""

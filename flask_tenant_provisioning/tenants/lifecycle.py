@@ -2,8 +2,8 @@
 
 ``provisioning → active ⇄ suspended``, any ``→ deleted →`` purged, ``provisioning → failed``.
 
-Each public function is one unit of work. A tenant that is already in the requested state stays unchanged, without an
-event.
+What takes a `Session` runs in the caller's unit of work. A tenant that is already in the requested state stays
+unchanged, without an event.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def delete(session: Session, actor: Actor, target: Target, retention_days: int, 
     if before.status == "deleted":
         return before
     if counts:
-        quotas.release_quota(session, before.partner_id)
+        quotas.subtract_tenants(session, before.partner_id)
     return apply_transition(session, actor, *make_deletion(before, session.storage.clock(), retention_days))
 
 
@@ -94,7 +94,7 @@ def purge(session: Session, actor: Actor, target: Target) -> bool:
     before = lock_tenant(session, target)
     target.check_version(before.version)
     if before.status != "deleted":
-        quotas.release_quota(session, before.partner_id)
+        quotas.subtract_tenants(session, before.partner_id)
     return remove_or_retire(session, actor, before)
 
 

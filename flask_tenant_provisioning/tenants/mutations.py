@@ -121,12 +121,12 @@ def apply_transition(
     after: Tenant,
     hidden: Mapping[str, Any] | None = None,
     *,
-    run_listeners: bool = True,
+    with_reactions: bool = True,
 ) -> Tenant:
     """Write the differences and the `hidden` columns, with an event. Do nothing if nothing differs.
 
-    With ``run_listeners=False`` no hooks and steps run. Raises `TenantExists` if another tenant has its email or
-    external id.
+    With ``with_reactions=False`` no hooks, steps or other reactions run. Raises `TenantExists` if another tenant has
+    its email or external id.
     """
     columns = Transition(event_type, before, after, hidden or {}).columns
     if not columns:
@@ -139,13 +139,13 @@ def apply_transition(
     except UniqueViolation as violation:
         raise make_conflict(get_unique_field(violation.constraint)) from violation
     record_change(session, actor, event_type, before, after, at)
-    if run_listeners:
+    if with_reactions:
         run_reactions(session, actor, event_type, before, after)
     return after
 
 
 def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
-    """Remove a tenant, or retire it if deprovisioning steps must run first. Return whether it is removed."""
+    """Remove a tenant, or only retire it if deprovisioning steps must run first. Return whether it is removed."""
     if session.storage.is_deferred(session, "tenant.purge", tenant):
         retire_tenant(session, actor, tenant)
         return False
@@ -154,7 +154,10 @@ def remove_or_retire(session: Session, actor: Actor, tenant: Tenant) -> bool:
 
 
 def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Start the purge of a tenant with deprovisioning steps: it can no longer be read, and is removed after them."""
+    """Retire a tenant: start its purge, so that it can no longer be read, and is removed once its steps are done.
+
+    Records no event: `tenant.purged` follows when the row is removed.
+    """
     now, at = format_instant(session.storage.clock()), next_timestamp(session.storage, tenant)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
@@ -173,7 +176,8 @@ def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
     run_reactions(session, actor, "tenant.purged", tenant, tenant)
 
 
-#: The hook operation of each event type. Changes with other event types are made by the service itself.
+#: The operation of each event type, by which reactions are chosen. Changes with other event types are made by the
+#: service itself. Retiring is internal: it records no event and has no hook, and only reactions see it.
 OPERATION_OF_EVENT = {
     "tenant.created": "tenant.create",
     "tenant.updated": "tenant.update",

@@ -115,10 +115,10 @@ def resolve_allowance(mount: Mount, partner: str | None = None) -> Allowance:
     return Allowance(license, quotas, None if cached.allowed_plans is None else cached.partner_id)
 
 
-def release_quota(session: Session, partner: str, count: int = 1) -> None:
+def subtract_tenants(session: Session, partner: str, count: int = 1) -> None:
     """Subtract `count` tenants of `partner` from the counters that exist."""
     rows = [{"scope": scope, "less": count} for scope in (INSTALLATION, partner)]
-    session.run_many(session.storage.once(QuotaSQL).release, rows)
+    session.run_many(session.storage.once(QuotaSQL).subtract, rows)
 
 
 def transfer_quota(session: Session, giver: str, receiver: str) -> None:
@@ -131,7 +131,7 @@ def transfer_quota(session: Session, giver: str, receiver: str) -> None:
         if scope == receiver:
             consume_quota(session, Quota(receiver))
         else:
-            session.run(sql.release, {"scope": giver, "less": 1})
+            session.run(sql.subtract, {"scope": giver, "less": 1})
 
 
 def set_partner_quota(session: Session, partner: str, limit: int | None, memory: float) -> None:
@@ -252,7 +252,7 @@ class QuotaSQL(SQL):
         room = mine.where(u.tenants + u.reserved < most, u.doubtful_until.is_(None))
         self.consume = self._compile(room.values(tenants=u.tenants + 1))
         self.increase = self._compile(mine.values(tenants=u.tenants + more))
-        self.release = self._compile(mine.values(tenants=_at_least_zero(u.tenants - less)))
+        self.subtract = self._compile(mine.values(tenants=_at_least_zero(u.tenants - less)))
         places = bindparam("places", type_=BigInteger)
         counts = {"tenants": _at_least_zero(u.tenants + more), "reserved": _at_least_zero(u.reserved + places)}
         self.settle = self._compile(mine.values(counts))
@@ -356,8 +356,11 @@ def _change_counters(session: Session, partner: str, places: ReservedPlaces, mor
         session.run_many(session.storage.once(QuotaSQL).settle, rows)
 
 
-class QuotaListener:
-    """Updates a partner's counter when its quota changes; processes cache partners for `memory` seconds."""
+class QuotaReaction:
+    """Reaction to updates of partners: sets the counter when the quota changes.
+
+    Processes cache partners for `memory` seconds.
+    """
 
     def __init__(self, memory: float) -> None:
         self._memory = memory

@@ -1,4 +1,4 @@
-"""Create, load, update and delete webhook endpoints. Each public function is one unit of work.
+"""Create, load, update and delete webhook endpoints. What takes a `Session` runs in the caller's unit of work.
 
 Every change writes an event that names its actor and contains no secret. Functions that create, enable, disable or
 delete an endpoint lock the partner's event feed, as the feed's publisher does. The webhook quota is therefore exact,

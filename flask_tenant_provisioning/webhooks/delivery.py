@@ -120,14 +120,14 @@ class DeliveryWork:
                 current = self._record_round(current, results, keep_lease=bool(results) and not is_last)
         except LeaseLost:
             logger.info(
-                "another worker took over deliveries to webhook %s", endpoint.id, extra=_get_log_fields(endpoint)
+                "another worker took over deliveries to webhook %s", endpoint.id, extra=_make_log_fields(endpoint)
             )
         except UnsealError as error:
             logger.error(
                 "cannot sign deliveries to webhook %s, will retry: %s",
                 endpoint.id,
                 error,
-                extra=_get_log_fields(endpoint),
+                extra=_make_log_fields(endpoint),
             )
         finally:
             self._endpoint_slots.release(EndpointKey(endpoint.partner_id, endpoint.id), slowest)
@@ -135,7 +135,7 @@ class DeliveryWork:
     def expire(self, endpoint: Endpoint) -> None:
         """Give up an endpoint that exceeded its time; unrecorded requests are sent again."""
         logger.warning(
-            "deliveries to webhook %s exceeded their time limit", endpoint.id, extra=_get_log_fields(endpoint)
+            "deliveries to webhook %s exceeded their time limit", endpoint.id, extra=_make_log_fields(endpoint)
         )
 
     def stop(self) -> None:
@@ -220,9 +220,8 @@ class _Round:
                 stops_round=failure.kind == "timeout",
             )
         except Exception:
-            logger.exception(
-                "unexpected error in a delivery to webhook %s", self._endpoint.id, extra=_get_log_fields(self._endpoint)
-            )
+            fields = _make_log_fields(self._endpoint)
+            logger.exception("unexpected error in a delivery to webhook %s", self._endpoint.id, extra=fields)
             return Outcome(
                 due.delivery, format_instant(at), error="The delivery failed; see the operator's log for the reason."
             )
@@ -264,6 +263,6 @@ def _parse_due_row(row: Sequence[Any]) -> DueDelivery:
     return DueDelivery(delivery, None if event["id"] is None else build_body(event))
 
 
-def _get_log_fields(endpoint: Endpoint) -> dict[str, str]:
+def _make_log_fields(endpoint: Endpoint) -> dict[str, str]:
     """Return the fields that identify an endpoint in a log line."""
     return {"webhook": endpoint.id, "partner": endpoint.partner_id}

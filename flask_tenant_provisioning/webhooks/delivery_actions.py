@@ -1,4 +1,4 @@
-"""Load deliveries, send a test event, redeliver and recover. Each public function is one unit of work."""
+"""Load deliveries, send a test event, redeliver and recover. What takes a `Session` runs in the caller's unit of work."""
 
 from __future__ import annotations
 

@@ -40,12 +40,23 @@ class Work(Protocol):
     lease: float
     slots: int
 
-    def claim(self, limit: int) -> Sequence[Any]: ...
-    def renew(self, pieces: Iterable[Any]) -> None: ...
-    def timeout(self, piece: Any) -> float: ...
-    def run(self, piece: Any) -> None: ...
-    def expire(self, piece: Any) -> None: ...
-    def stop(self) -> None: ...
+    def claim(self, limit: int) -> Sequence[Any]:
+        """Claim at most `limit` due pieces."""
+
+    def renew(self, pieces: Iterable[Any]) -> None:
+        """Extend the leases of running pieces to `lease` seconds from now."""
+
+    def timeout(self, piece: Any) -> float:
+        """Return the time after which `expire` is called for a running piece."""
+
+    def run(self, piece: Any) -> None:
+        """Do the work of a piece and save its outcome."""
+
+    def expire(self, piece: Any) -> None:
+        """Give up a piece that exceeded its timeout, although its `run` has not returned."""
+
+    def stop(self) -> None:
+        """End running pieces early where that is possible."""
 
 
 class WorkKind(NamedTuple):

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from ..access.principal import WORKER_SUBJECT, Actor, Principal
 from ..bulk import retention as bulk_retention
-from ..bulk.chunks import release_abandoned_quota
+from ..bulk.chunks import return_abandoned_places
 from ..config import Config
 from ..database.session import Storage
 from ..events import retention as event_retention
@@ -61,7 +61,7 @@ class Maintenance:
         tenants = purge_due(self._storage, Actor(Principal(WORKER_SUBJECT, ALL_PARTNERS)))
         while self._storage.transaction(delete_expired):
             pass
-        release_abandoned_quota(self._storage)
+        return_abandoned_places(self._storage)
         erased = erase_due(self._storage, self._config, lambda: self._monotonic() - started < within)
         if self._monotonic() - started >= within:
             self._next = started

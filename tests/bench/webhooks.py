@@ -46,7 +46,7 @@ def open_storage(url: str) -> Iterator[Storage]:
     """The tables at `url`."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg") if "postgres" in url else url)
     upgrade(engine, "provisioning_")
-    yield Storage(engine, build_metadata(), followers=(create_deliveries,))
+    yield Storage(engine, build_metadata(), publish_reactions=(create_deliveries,))
     engine.dispose()
 
 

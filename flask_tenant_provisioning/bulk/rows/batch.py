@@ -65,7 +65,7 @@ class _Batch:
             entry = self._find_entry(row.action)
             if entry is None:
                 return self._create(row, row.action.values or {})
-            return self._change(row, entry, _decide_transition(row, row.action.decide, entry.tenant, self._now))
+            return self._change(row, entry, self._decide_transition(row, row.action.decide, entry.tenant))
         except ProvisioningError as error:
             return partial(row.fail, error)
 
@@ -89,6 +89,17 @@ class _Batch:
         if entry is None or action.identifiers.get("id", entry.tenant.id) != entry.tenant.id:
             raise TenantNotFound
         return entry
+
+    def _decide_transition(self, row: ValidatedRow, decide: DecideTransition, tenant: Tenant) -> Transition:
+        """Return the transition of the tenant. Raises `ProvisioningError` if the row is refused."""
+        try:
+            return decide(tenant, self._now)
+        except ProvisioningError:
+            raise
+        except Exception as error:
+            extra = {"job": self._job.id, "partner": self._job.partner_id, "row": row.number}
+            logger.exception("row %d of a bulk job failed", row.number, extra=extra)
+            raise ProvisioningError from error
 
     def _change(self, row: ValidatedRow, entry: SnapshotEntry, transition: Transition) -> DeferredResult:
         if transition.after.plan != transition.before.plan:
@@ -179,17 +190,6 @@ def _collect_identifiers(actions: Iterable[RowAction]) -> Iterator[Mapping[str, 
             yield action.identifiers
         if action.unique_keys:
             yield action.unique_keys
-
-
-def _decide_transition(row: ValidatedRow, decide: DecideTransition, tenant: Tenant, now: float) -> Transition:
-    """Return the transition of the tenant. Raises `ProvisioningError` if the row is refused."""
-    try:
-        return decide(tenant, now)
-    except ProvisioningError:
-        raise
-    except Exception as error:
-        logger.exception("row %d of a bulk job failed", row.number, extra={"row": row.number})
-        raise ProvisioningError from error
 
 
 def _refuse_duplicate(row: ValidatedRow, field: str, holder: SnapshotEntry) -> RowResult:

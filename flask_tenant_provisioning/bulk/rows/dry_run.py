@@ -13,18 +13,6 @@ from .duplicates import load_first_rows
 from .operations import RowContext, RowStrategy, ValidatedRow
 
 
-class RollbackWithResults(Exception):
-    """Roll the transaction back, and hand its results to the caller.
-
-    `results` holds the row results of each chunk. `first_rows` maps tenant ids, and hashes of the unique values of new
-    tenants, to the first row that refers to them.
-    """
-
-    def __init__(self, results: list[list[RowResult]], first_rows: Mapping[str, int]) -> None:
-        super().__init__()
-        self.results, self.first_rows = results, first_rows
-
-
 class DryRunConflict(Exception):
     """Another chunk recorded a row for the same tenant first: the dry run starts again."""
 
@@ -52,7 +40,7 @@ def collect_first_rows(rows: Sequence[ValidatedRow], results: Sequence[RowResult
     Failed rows and rows with an idempotency key are left out: the same row may come again in another chunk.
     """
     for row, result in zip(rows, results, strict=True):
-        if result.state == "failed" or row.key is not None:
+        if result.state == "failed" or row.idempotency_key is not None:
             continue
         if result.status == 201:
             yield from ((key, row.number) for _, key in _hash_unique_values(row))
@@ -65,7 +53,7 @@ def _refuse_duplicate(row: ValidatedRow, first_rows: Mapping[str, int]) -> RowRe
 
     Rows with an idempotency key are never refused.
     """
-    if row.key is None:
+    if row.idempotency_key is None:
         for field, key in _hash_unique_values(row):
             if key in first_rows:
                 first_row = first_rows[key]

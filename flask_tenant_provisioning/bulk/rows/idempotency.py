@@ -24,30 +24,30 @@ def execute_once(
     session: Session, context: RowContext, job: Job, rows: Sequence[ValidatedRow], strategy: RowStrategy
 ) -> list[RowResult]:
     """Execute `rows` by `strategy`, except those whose idempotency key has taken effect before."""
-    keys = {row.key.key for row in rows if row.key is not None}
+    keys = {row.idempotency_key.key for row in rows if row.idempotency_key is not None}
     if not keys:
         return strategy(session, context, job, rows)
-    earlier = claim_row_keys(session, context.partner, keys, context.api.config.idempotency_hours)
-    stored_rows, ordered_results, remaining = dict(earlier), list[RowResult](), deque(rows)
+    earlier_rows = claim_row_keys(session, context.partner, keys, context.api.config.idempotency_hours)
+    stored_rows, ordered_results, remaining = dict(earlier_rows), list[RowResult](), deque(rows)
     while remaining:
-        replayed, new_rows = _take_independent_rows(remaining, stored_rows)
+        replayed_results, new_rows = _take_independent_rows(remaining, stored_rows)
         results = {result.row: result for result in strategy(session, context, job, new_rows)}
-        ordered_results += [result for _, result in sorted((replayed | results).items())]
+        ordered_results += [result for _, result in sorted((replayed_results | results).items())]
         stored_rows |= _make_stored_rows(new_rows, [results[row.number] for row in new_rows])
-    save_rows(session, context.partner, {key: row for key, row in stored_rows.items() if key not in earlier})
+    save_rows(session, context.partner, {key: row for key, row in stored_rows.items() if key not in earlier_rows})
     release_row_keys(session, context.partner, keys - stored_rows.keys())
     return ordered_results
 
 
 def _replay_result(row: ValidatedRow, stored_rows: Mapping[str, StoredRow]) -> RowResult | None:
     """Return the stored result for the row's key, a failure if the key belongs to another row, or None if it is new."""
-    if row.key is None or row.key.key not in stored_rows:
+    if row.idempotency_key is None or row.idempotency_key.key not in stored_rows:
         return None
-    stored = stored_rows[row.key.key]
-    if stored.fingerprint != row.key.fingerprint:
+    stored_row = stored_rows[row.idempotency_key.key]
+    if stored_row.fingerprint != row.idempotency_key.fingerprint:
         return row.fail(IdempotencyKeyReused("Another row was sent with this key before."))
-    tenant, external_id = stored.document
-    return RowResult(row.number, "unchanged", stored.status, tenant, external_id, None)
+    tenant, external_id = stored_row.document
+    return RowResult(row.number, "unchanged", stored_row.status, tenant, external_id, None)
 
 
 def _take_independent_rows(
@@ -57,27 +57,27 @@ def _take_independent_rows(
 
     Returns the results of rows that took effect before, by row number, and the rows to execute.
     """
-    replayed, new_rows, keys = dict[int, RowResult](), list[ValidatedRow](), set[str]()
-    while remaining and (remaining[0].key is None or remaining[0].key.key not in keys):
+    replayed_results, new_rows, new_keys = dict[int, RowResult](), list[ValidatedRow](), set[str]()
+    while remaining and (remaining[0].idempotency_key is None or remaining[0].idempotency_key.key not in new_keys):
         row = remaining.popleft()
         result = _replay_result(row, stored_rows)
         if result is not None:
-            replayed[row.number] = result
+            replayed_results[row.number] = result
             continue
         new_rows.append(row)
-        if row.key is not None:
-            keys.add(row.key.key)
-    return replayed, new_rows
+        if row.idempotency_key is not None:
+            new_keys.add(row.idempotency_key.key)
+    return replayed_results, new_rows
 
 
 def _make_stored_rows(rows: Sequence[ValidatedRow], results: Sequence[RowResult]) -> dict[str, StoredRow]:
     """Return the rows to store under their keys; failed rows are left out."""
     return {
-        row.key.key: StoredRow(
-            row.key.fingerprint, result.status or 0, [result.tenant, result.external_id], result.tenant
+        row.idempotency_key.key: StoredRow(
+            row.idempotency_key.fingerprint, result.status or 0, [result.tenant, result.external_id], result.tenant
         )
         for row, result in zip(rows, results, strict=True)
-        if row.key is not None and result.state != "failed"
+        if row.idempotency_key is not None and result.state != "failed"
     }
 
 

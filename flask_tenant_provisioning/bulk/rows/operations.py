@@ -242,13 +242,13 @@ logger = logging.getLogger(__name__)
 class ValidatedRow(NamedTuple):
     """A row with its `action`, or None and the `problem` that it failed with.
 
-    A row with an idempotency `key` takes effect once. The body of `row` is dropped except for its external id.
+    A row with an `idempotency_key` takes effect once. The body of `row` is dropped except for its external id.
     """
 
     row: Row
     action: RowAction | None = None
     problem: ProvisioningError | None = None
-    key: RowIdempotencyKey | None = None
+    idempotency_key: RowIdempotencyKey | None = None
 
     @property
     def number(self) -> int:
@@ -272,7 +272,7 @@ def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
         parsed: list[Any] = run_all(
             partial(parse_row_key, job.operation, row.body, content), partial(parse_action, api, job.operation, content)
         )
-        return ValidatedRow(reduced, parsed[1], key=parsed[0])
+        return ValidatedRow(reduced, parsed[1], idempotency_key=parsed[0])
     except ProvisioningError as error:
         return ValidatedRow(reduced, problem=_strip_traceback(error))
     except Exception:

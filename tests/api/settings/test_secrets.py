@@ -15,7 +15,7 @@ from marshmallow import Schema, ValidationError, fields
 from sqlalchemy import text, update
 
 from flask_tenant_provisioning.errors import SecretUnavailable
-from flask_tenant_provisioning.settings import lifecycle
+from flask_tenant_provisioning.settings import reaction
 from flask_tenant_provisioning.settings.storage import Scope
 from tests.support import tenant_settings
 from tests.support.assertions import assert_invalid_fields
@@ -354,6 +354,6 @@ def test_settings_whose_secrets_cannot_be_opened_are_not_moved(make: MakeHost) -
     keyring = get_mount(app).keyring
     with pytest.raises(SecretUnavailable):
         get_storage(app).transaction(
-            lambda session: lifecycle.move_settings(session, keyring, "acme", "globex", tenant["tenant"])
+            lambda session: reaction.move_settings(session, keyring, "acme", "globex", tenant["tenant"])
         )
     assert (fetch_rows(app, "settings"), fetch_rows(app, "settings_history")) == before

@@ -14,8 +14,8 @@ from .statements import StepSQL
 _ACTIVE_STATES = frozenset({"running", "paused", "undoing"})
 
 
-class StepsLifecycle:
-    """Applies tenant changes to the runs of one mount, in the same transaction."""
+class StepsReaction:
+    """Reaction to changes of tenants: applies them to the runs of one mount, in the same transaction."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

@@ -18,8 +18,8 @@ from .statements import SettingsSQL
 from .storage import RowContents, Scope, encode_columns, parse_columns
 
 
-class SettingsLifecycle:
-    """Reaction to moves and purges of tenants: it moves or deletes their settings in the same transaction."""
+class SettingsReaction:
+    """Reaction to moves and purges of tenants: moves or deletes their settings in the same transaction."""
 
     def __init__(self, keyring: Callable[[], Keyring]) -> None:
         self._keyring = keyring
