@@ -1,4 +1,7 @@
-"""Load deliveries, send a test event, redeliver and recover. What takes a `Session` runs in the caller's unit of work."""
+"""Load deliveries, send a test event, redeliver and recover.
+
+What takes a `Session` runs in the caller's unit of work.
+"""
 
 from __future__ import annotations
 
