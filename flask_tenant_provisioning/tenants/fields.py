@@ -206,8 +206,7 @@ def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | Non
             continue
         if type(value) is not str or not lengths[0] <= len(value) <= lengths[1] or "\0" in value:
             return None
-        is_visible = not value or (value.isascii() and value.isprintable() and not value.isspace())
-        if name in _VISIBLE_FIELDS and not (is_visible or has_visible_character(value)):
+        if name in _VISIBLE_FIELDS and value and not has_visible_character(value):
             return None
     if not values.keys() >= _REQUIRED_FIELDS or not is_plain_address(values["email"]):
         return None
@@ -227,10 +226,12 @@ def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | Non
 def _is_valid_metadata(metadata: Any) -> bool:
     if type(metadata) is not dict or len(metadata) > MAX_METADATA_KEYS:
         return False
-    return not any(
-        type(text) is not str or len(text) > MAX_METADATA_VALUE_LENGTH or not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH
-        for key, text in metadata.items()
-    )
+    for key, text in metadata.items():
+        if type(text) is not str or len(text) > MAX_METADATA_VALUE_LENGTH:
+            return False
+        if not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH:
+            return False
+    return True
 
 
 _REQUIRED_FIELDS = frozenset({"client_name", "email"})

@@ -84,17 +84,17 @@ EMPTY_VALUES: Values = {
 
 def build_tenant(tenant_id: str, partner: str, values: Values, at: str, status: str) -> Tenant:
     """Build a tenant of `partner` that is created with `values` at the instant `at`."""
-    values = {**EMPTY_VALUES, **values}
+    get, metadata, fields = values.get, values.get("metadata"), values.get("fields")
     return Tenant(
         id=tenant_id,
         partner_id=partner,
-        external_id=values["external_id"],
+        external_id=get("external_id"),
         client_name=values["client_name"],
         email=values["email"],
-        phone_number=values["phone_number"],
-        industry=values["industry"],
-        plan=values["plan"],
-        metadata=dump_json(values["metadata"]),
+        phone_number=get("phone_number"),
+        industry=get("industry"),
+        plan=get("plan"),
+        metadata=dump_json(metadata) if metadata else "{}",
         status=status,
         suspended_reason=None,
         version=1,
@@ -102,7 +102,7 @@ def build_tenant(tenant_id: str, partner: str, values: Values, at: str, status: 
         updated_at=at,
         deleted_at=None,
         purge_at=None,
-        fields=dump_json(values["fields"]) if values["fields"] else None,
+        fields=dump_json(fields) if fields else None,
     )
 
 

@@ -262,7 +262,8 @@ class ValidatedRow(NamedTuple):
 
 def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
     """Validate a row without the database."""
-    reduced = row._replace(body={} if row.external_id is None else {"external_id": row.external_id})
+    external_id = row.external_id
+    reduced = Row(row.number, row.line, {} if external_id is None else {"external_id": external_id}, row.problem)
     if row.problem is not None:
         return ValidatedRow(reduced, problem=_strip_traceback(row.problem))
     try:
