@@ -31,8 +31,7 @@ def parse_json(data: bytes) -> Any:
     """
     try:
         text = data.decode()
-        if text.count("{") + text.count("[") > MAX_DEPTH:
-            _require_shallow(text)
+        _require_shallow(text)
         document = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise MalformedJSON("The body is not UTF-8.") from error
@@ -47,18 +46,15 @@ def parse_json(data: bytes) -> Any:
 
 
 def parse_json_object(data: bytes, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
-    """Parse one JSON object in UTF-8, without duplicate keys and NaN. Raises `ValueError`.
+    """Parse one JSON object in UTF-8, without duplicate keys, NaN and deep nesting. Raises `ValueError`.
 
-    For documents that are signed and short, such as tokens and licences: the limits of `parse_json` on numbers, texts
-    and depth do not apply, since their signer chose these and no database stores them. `parse_float` converts each
-    number with a fraction or an exponent, and may raise `ValueError`.
+    For documents that are signed and short, such as tokens and licences: the limits of `parse_json` on numbers and
+    texts do not apply, since their signer chose these and no database stores them. `parse_float` converts each number
+    with a fraction or an exponent, and may raise `ValueError`.
     """
-    try:
-        value = json.loads(
-            data.decode(), object_pairs_hook=_parse_object, parse_float=parse_float, parse_constant=_reject_constant
-        )
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    text = data.decode()
+    _require_shallow(text)
+    value = json.loads(text, object_pairs_hook=_parse_object, parse_float=parse_float, parse_constant=_reject_constant)
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
@@ -98,7 +94,9 @@ _DECODER = json.JSONDecoder(
 
 
 def _require_shallow(text: str) -> None:
-    """Raise `MalformedJSON` for deep nesting, before the recursive parser could exhaust the stack."""
+    """Raise `ValueError` for nesting deeper than `MAX_DEPTH`, which some Python releases parse and others do not."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return
     depth = 0
     for token in _TEXT_OR_BRACKET.finditer(text):
         if token[0] in "[{":
@@ -106,7 +104,7 @@ def _require_shallow(text: str) -> None:
         elif token[0] in "]}":
             depth -= 1
         if depth > MAX_DEPTH:
-            raise MalformedJSON(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+            raise ValueError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
 
 
 def _require_storable(value: Any) -> None:
