@@ -11,7 +11,6 @@ from ...errors import DuplicateRow
 from ...tenants.models import Tenant
 from ..models import Job
 from ..statements import BulkSQL
-from .parsing import Row
 
 
 def load_first_rows(session: Session, job: Job, keys: Iterable[str]) -> dict[str, int]:
@@ -37,9 +36,9 @@ def try_save_first_rows(session: Session, job: Job, first_rows: Mapping[str, int
     return bool(session.run(session.storage.once(BulkSQL).add_keys, parameters).rowcount == len(first_rows))
 
 
-def require_first_row(session: Session, job: Job, row: Row, tenant: Tenant) -> None:
+def require_first_row(session: Session, job: Job, row_number: int, tenant: Tenant) -> None:
     """Raise `DuplicateRow` if another row of the job refers to this tenant."""
     sql, key = session.storage.once(BulkSQL), {**job.key, "key": tenant.id}
-    if session.run(sql.add_key, {**key, "row": row.number}).rowcount != 1:
+    if session.run(sql.add_key, {**key, "row": row_number}).rowcount != 1:
         (first_row,) = session.run(sql.first_row, key).fetchone()
         raise DuplicateRow(f"Row {first_row} refers to the same tenant.", first_row=first_row)

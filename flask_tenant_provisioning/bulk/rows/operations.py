@@ -82,11 +82,6 @@ class _SuspensionRowSchema(_RowIdentitySchema, SuspensionSchema):
     """The identifiers of a row's tenant, and the reason of its suspension."""
 
 
-def parse_action(api: Api, operation: str, body: Body) -> RowAction:
-    """Validate the body of a row. Raises `InvalidInput` that lists all its errors."""
-    return _PARSERS[operation](api, body)
-
-
 def _parse_create(api: Api, body: Body) -> RowAction:
     values = validate_tenant(api, body)
     unique_keys = {"email_key": values["email_key"]}
@@ -242,44 +237,40 @@ logger = logging.getLogger(__name__)
 class ValidatedRow(NamedTuple):
     """A row with its `action`, or None and the `problem` that it failed with.
 
-    A row with an `idempotency_key` takes effect once. The body of `row` is dropped except for its external id.
+    `number` and `line` are its place in the upload, from 1. Of its body only the `external_id` is kept. A row with an
+    `idempotency_key` takes effect once.
     """
 
-    row: Row
+    number: int
+    line: int
+    external_id: str | None
     action: RowAction | None = None
     problem: ProvisioningError | None = None
     idempotency_key: RowIdempotencyKey | None = None
 
-    @property
-    def number(self) -> int:
-        """The row's number in the upload, from 1."""
-        return self.row.number
-
     def fail(self, error: ProvisioningError) -> RowResult:
         """Return the result of this row failing with `error`."""
-        return make_failure(self.row.number, self.row.line, self.row.external_id, error)
+        return make_failure(self.number, self.line, self.external_id, error)
 
 
 def validate_row(api: Api, job: Job, row: Row) -> ValidatedRow:
     """Validate a row without the database."""
-    external_id = row.external_id
-    reduced = Row(row.number, row.line, {} if external_id is None else {"external_id": external_id}, row.problem)
-    if row.problem is not None:
-        return ValidatedRow(reduced, problem=_strip_traceback(row.problem))
+    number, line, body, problem = row
+    external_id, parse = row.external_id, _PARSERS[job.operation]
+    if problem is not None:
+        return ValidatedRow(number, line, external_id, None, _strip_traceback(problem))
     try:
-        if ROW_IDEMPOTENCY_KEY not in row.body:
-            return ValidatedRow(reduced, parse_action(api, job.operation, row.body))
-        content = {name: value for name, value in row.body.items() if name != ROW_IDEMPOTENCY_KEY}
-        parsed: list[Any] = run_all(
-            partial(parse_row_key, job.operation, row.body, content), partial(parse_action, api, job.operation, content)
-        )
-        return ValidatedRow(reduced, parsed[1], idempotency_key=parsed[0])
+        if ROW_IDEMPOTENCY_KEY not in body:
+            return ValidatedRow(number, line, external_id, parse(api, body))
+        content = {name: value for name, value in body.items() if name != ROW_IDEMPOTENCY_KEY}
+        parsed: list[Any] = run_all(partial(parse_row_key, job.operation, body, content), partial(parse, api, content))
+        return ValidatedRow(number, line, external_id, parsed[1], idempotency_key=parsed[0])
     except ProvisioningError as error:
-        return ValidatedRow(reduced, problem=_strip_traceback(error))
+        return ValidatedRow(number, line, external_id, None, _strip_traceback(error))
     except Exception:
-        extra = {"job": job.id, "partner": job.partner_id, "row": row.number}
-        logger.exception("row %d of bulk job %s failed", row.number, job.id, extra=extra)
-        return ValidatedRow(reduced, problem=ProvisioningError())
+        extra = {"job": job.id, "partner": job.partner_id, "row": number}
+        logger.exception("row %d of bulk job %s failed", number, job.id, extra=extra)
+        return ValidatedRow(number, line, external_id, None, ProvisioningError())
 
 
 def _strip_traceback(error: ProvisioningError) -> ProvisioningError:

@@ -102,7 +102,7 @@ class _RowByRow:
         event_count = len(self._session.events)
         status, tenant = row.action.execute_single(self._session, self._context)
         if self._job.operation != "create":
-            require_first_row(self._session, self._job, row.row, tenant)
+            require_first_row(self._session, self._job, row.number, tenant)
         self._session.flush()
         return make_success(row.number, status, tenant, is_unchanged=len(self._session.events) == event_count)
 
