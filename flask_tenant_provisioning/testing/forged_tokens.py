@@ -15,7 +15,7 @@ _CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521
 
 
 class TokenParts(NamedTuple):
-    """A token taken apart."""
+    """The parts of a token: header, claims and signature."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
@@ -23,21 +23,21 @@ class TokenParts(NamedTuple):
 
     @classmethod
     def parse(cls, token: str) -> TokenParts:
-        """Take `token` apart."""
+        """Split `token` into its parts."""
         header, claims, signature = token.split(".")
         return cls(_decode_part(header), _decode_part(claims), signature)
 
     def encode_token(self, sign: Callable[[bytes], bytes] | None = None) -> str:
-        """Put together again, under a signature of one's own or the old one."""
+        """Return the token with the signature that `sign` makes of its message, by default the old one."""
         message = f"{_encode_part(self.header)}.{_encode_part(self.claims)}"
         return f"{message}.{self.signature if sign is None else encode_base64url(sign(message.encode()))}"
 
     def with_claims(self, **claims: Any) -> TokenParts:
-        """The same, claiming something else."""
+        """Return the parts with these claims changed or added."""
         return self._replace(claims={**self.claims, **claims})
 
     def with_header(self, **header: Any) -> TokenParts:
-        """The same under another header."""
+        """Return the parts with these members of the header changed or added."""
         return self._replace(header={**self.header, **header})
 
 

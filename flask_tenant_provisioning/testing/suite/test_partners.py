@@ -19,12 +19,12 @@ def partner_path(partner: Caller) -> str:
 
 
 def read_partner(partner: Caller) -> dict[str, Any]:
-    """The partner, as an administrator reads it."""
+    """Return the partner as an administrator reads it."""
     return partner.administrator()("GET", partner_path(partner)).document()
 
 
 def register_partner(partner: Caller) -> dict[str, Any]:
-    """The same, once it has called."""
+    """Send a request, which registers the partner, and return it as an administrator reads it."""
     partner("GET", TENANTS).expect(200)
     return read_partner(partner)
 
