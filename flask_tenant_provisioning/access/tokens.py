@@ -43,9 +43,9 @@ _UNKNOWN_USER = "The application knows no user for this token: its operator has 
 _LOADER_FAILED = "The application could not check this token."
 #: The number of different loader failures that are logged, each once.
 _MAX_LOGGED_FAILURES = 100
-#: The exceptions that an invalid token raises: deep nesting a `RecursionError`, a ``kid`` that the host's key loader
-#: does not know one of the last three.
-_INVALID_TOKEN_ERRORS = (PyJWTError, JWTExtendedException, RecursionError, LookupError, TypeError, ValueError)
+#: The exceptions that an invalid token raises; a ``kid`` that the host's key loader does not know one of the last
+#: three.
+_INVALID_TOKEN_ERRORS = (PyJWTError, JWTExtendedException, LookupError, TypeError, ValueError)
 _KEY_SETTINGS = (
     "JWT_ALGORITHM",
     "JWT_DECODE_ALGORITHMS",

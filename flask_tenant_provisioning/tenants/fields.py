@@ -206,8 +206,10 @@ def _fast_path(body: Any, plans: tuple[str, ...] | None) -> dict[str, Any] | Non
             continue
         if type(value) is not str or not lengths[0] <= len(value) <= lengths[1] or "\0" in value:
             return None
-        if name in _VISIBLE_FIELDS and value and not has_visible_character(value):
-            return None
+        if name in _VISIBLE_FIELDS and value:
+            is_visible = value.isascii() and value.isprintable() and not value.isspace()
+            if not is_visible and not has_visible_character(value):
+                return None
     if not values.keys() >= _REQUIRED_FIELDS or not is_plain_address(values["email"]):
         return None
     phone_number, plan = values.get("phone_number"), values.get("plan")
