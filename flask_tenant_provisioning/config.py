@@ -10,14 +10,17 @@ import dataclasses
 import difflib
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from .config_checks import (
     MEMORY_STORAGE,
     Check,
+    IssuerConfig,
     check_encryption_keys,
     check_engine,
+    check_issuers,
     check_networks,
     check_pem,
     check_phone_e164,
@@ -69,7 +72,25 @@ PARTNER_ADMIN = (
 )  # fmt: skip
 PARTNER_VIEWER = tuple(permission for permission in PARTNER_ADMIN if permission.endswith(":read"))
 PROVISIONING_ADMIN = (*PARTNER_ADMIN, "tenant:purge", "partner:read", "partner:manage", "audit:read", "license:read")
-PERMISSIONS = frozenset(PROVISIONING_ADMIN)
+#: The API's own permissions, each with what it allows. A host may declare more: `TenantProvisioning.permission`.
+PERMISSIONS: dict[str, str] = {
+    "tenant:create": "Create tenants.",
+    "tenant:read": "Read tenants, their steps and their history.",
+    "tenant:update": "Change, suspend and activate tenants.",
+    "tenant:delete": "Delete and restore tenants.",
+    "tenant:purge": "Remove deleted tenants for good.",
+    "settings:read": "Read settings.",
+    "settings:update": "Change settings.",
+    "bulk:create": "Upload, cancel and resume bulk jobs.",
+    "bulk:read": "Read bulk jobs and their results.",
+    "webhook:read": "Read webhook endpoints and deliveries.",
+    "webhook:manage": "Create, change and remove webhook endpoints.",
+    "event:read": "Read the event feed.",
+    "partner:read": "Read partners and their usage.",
+    "partner:manage": "Register, change, suspend and remove partners.",
+    "audit:read": "Read who changed what, from which address.",
+    "license:read": "Read the state of the licence.",
+}
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     "partner-admin": PARTNER_ADMIN,
     "partner-viewer": PARTNER_VIEWER,
@@ -77,14 +98,15 @@ DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _check_roles(value: Any) -> dict[str, tuple[str, ...]]:
+def check_roles(value: Any, permissions: Iterable[str] = PERMISSIONS) -> dict[str, tuple[str, ...]]:
+    """Require a mapping of role to a list of `permissions`."""
     if not isinstance(value, Mapping) or not all(map(is_text, value)) or not all(map(is_text_list, value.values())):
         raise ValueError("a mapping of role to a list of permissions")
-    roles = {role: tuple(permissions) for role, permissions in value.items()}
-    unknown = {permission for permissions in roles.values() for permission in permissions} - PERMISSIONS
+    roles = {role: tuple(granted) for role, granted in value.items()}
+    unknown = {permission for granted in roles.values() for permission in granted} - {*permissions}
     if unknown:
         raise ValueError(
-            f"a mapping of role to permissions out of {', '.join(sorted(PERMISSIONS))}; "
+            f"a mapping of role to permissions out of {', '.join(sorted(permissions))}; "
             f"unknown: {', '.join(sorted(unknown))}"
         )
     return roles
@@ -220,7 +242,7 @@ class Config:
         regex(r"[ !#-\[\]-~]{1,100}", "1 to 100 printable ASCII characters without quote or backslash"),
     )
     roles: dict[str, tuple[str, ...]] = key(
-        None, "The permissions that each role grants; replaces the default mapping.", _check_roles
+        None, "The permissions that each role grants; replaces the default mapping.", check_roles
     )
     admin_roles: tuple[str, ...] = key(
         ("provisioning-admin",), "The roles that can access every partner's tenants.", texts
@@ -266,6 +288,14 @@ class Config:
     )
     jwt_decode_leeway: int | None = key(
         None, "The accepted clock difference in seconds for `exp`, `nbf` and `iat`; 0 if unset.", number(0, 3600)
+    )
+    issuers: dict[str, IssuerConfig] = key(
+        None,
+        "Identity providers whose tokens are accepted beside the app's own, by the issuer that tokens name in `iss`: "
+        "for each `jwks` (the URL or the file of its keys) and `audience`, and, where they differ from the defaults, "
+        "`algorithms`, `audience_claim`, `roles_claim`, `permissions_claim`, `partner_claim`, `roles`, "
+        "`default_roles`, `require` and `leeway`. With an issuer, a key of the app's own is not needed.",
+        check_issuers,
     )
     token_cache_size: int = key(
         4096,
@@ -412,24 +442,47 @@ class Config:
         }
 
     @classmethod
-    def read(cls, config: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
+    def read(
+        cls, config: Mapping[str, Any], overrides: Mapping[str, Any], host_permissions: Iterable[str] = ()
+    ) -> Config:
         """Read and validate all keys of a Flask config.
 
-        `overrides` are this mount's own values, by field name; they win. Raises `ConfigurationError` that names every
-        invalid key at once.
+        `overrides` are this mount's own values, by field name; they win. `host_permissions` are the permissions that
+        the host has declared, which roles may grant too. Raises `ConfigurationError` that names every invalid key at
+        once.
         """
-        values = _check_values(dataclasses.fields(cls), config, overrides)
+        roles_check = partial(check_roles, permissions={*PERMISSIONS, *host_permissions})
+        values = _check_values(dataclasses.fields(cls), config, overrides, {"roles": roles_check})
         values["roles"] = values["roles"] or DEFAULT_ROLES
         values["database_options"] = values["database_options"] or {}
         values["license_public_keys"] = values["license_public_keys"] or {}
+        values["issuers"] = values["issuers"] or {}
+        _require_known_roles(values["issuers"], values["roles"])
         values["rate_limits"] = values["rate_limits"] or {}
         return cls(**values)
 
 
+def _require_known_roles(issuers: Mapping[str, IssuerConfig], roles: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` if an issuer's tokens would get a role that does not exist."""
+    for issuer, config in issuers.items():
+        given = [*config.default_roles, *(role for names in (config.roles or {}).values() for role in names)]
+        unknown = [role for role in given if role not in roles]
+        if unknown:
+            raise ConfigurationError(
+                f"{config_name('issuers')} gives tokens of {issuer!r} the role {unknown[0]!r}, and there is none: "
+                f"the roles are {', '.join(roles)}."
+            )
+
+
 def _check_values(
-    fields: Iterable[dataclasses.Field[Any]], config: Mapping[str, Any], overrides: Mapping[str, Any]
+    fields: Iterable[dataclasses.Field[Any]],
+    config: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    checks: Mapping[str, Check],
 ) -> dict[str, Any]:
     """Validate the configured value of each of `fields` and return the values by field name.
+
+    `checks` replace the declared checks of the fields that they name.
 
     Logs a warning for every ``PROVISIONING_*`` key in `config` that does not exist. Raises `ConfigurationError` that
     names every invalid key at once.
@@ -447,7 +500,7 @@ def _check_values(
         value = overrides.get(name, configured.get(name, field.default))
         try:
             is_unset = value is None and field.default is None
-            values[name] = None if is_unset else field.metadata["check"](value)
+            values[name] = None if is_unset else checks.get(name, field.metadata["check"])(value)
         except ValueError as expected:
             shown = "" if field.metadata["secret"] else f", not {value!r}"
             faults.append(f"{config_name(name)} must be {expected}{shown}.")

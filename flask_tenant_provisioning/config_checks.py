@@ -6,6 +6,7 @@ A check raises `ValueError` with the expected form ("a whole number from 1 to 10
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 from collections.abc import Callable, Mapping
@@ -242,3 +243,94 @@ def _require_storage_scheme(scheme: str) -> None:
 def _get_window_seconds(item: RateLimitItem) -> int:
     """Return the length of a limit's window in seconds."""
     return item.get_expiry()
+
+
+#: The algorithms of identity providers' tokens. A shared secret is none: its holder could sign tokens itself.
+ISSUER_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IssuerConfig:
+    """An identity provider: where its keys are, which of its tokens are accepted, and how they are read.
+
+    `jwks` is the URL or the file of its JSON Web Key Set (RFC 7517 §5). A token must name one of `audience` in the
+    claim `audience_claim`, be signed with one of `algorithms`, and have in each claim of `require` one of its values.
+    The claims that give roles, permissions and partner are those of the mount unless named here. `roles` translates the
+    provider's names of roles to the mount's, and drops all others; `default_roles` are those of a token without a claim
+    for roles. `leeway` is the accepted clock difference in seconds.
+    """
+
+    jwks: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...] = ("RS256",)
+    audience_claim: str = "aud"
+    roles_claim: str | None = None
+    permissions_claim: str | None = None
+    partner_claim: str | None = None
+    roles: Mapping[str, tuple[str, ...]] | None = None
+    default_roles: tuple[str, ...] = ()
+    require: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    leeway: int = 30
+
+
+def _one_or_more_texts(value: Any) -> tuple[str, ...]:
+    checked = text_or_texts(value)
+    return (checked,) if isinstance(checked, str) else checked
+
+
+def _jwks(value: Any) -> str:
+    location = text(value)
+    parts = urlsplit(location)
+    if "://" in location and (parts.scheme not in ("https", "http") or not parts.hostname or parts.username):
+        raise ValueError("an https URL without user name, or the path of a file")
+    return location
+
+
+def _issuer_algorithms(value: Any) -> tuple[str, ...]:
+    algorithms = _one_or_more_texts(value)
+    if not {*ISSUER_ALGORITHMS}.issuperset(algorithms):
+        raise ValueError(f"one or more of {', '.join(ISSUER_ALGORITHMS)}")
+    return algorithms
+
+
+def _texts_by_name(value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping) or not all(map(is_text, value)):
+        raise ValueError("a mapping of names to a text or a list of texts")
+    return {name: _one_or_more_texts(one_or_more) for name, one_or_more in value.items()}
+
+
+_ISSUER_CHECKS: dict[str, Check] = {
+    "jwks": _jwks,
+    "audience": _one_or_more_texts,
+    "algorithms": _issuer_algorithms,
+    "audience_claim": text,
+    "roles_claim": text,
+    "permissions_claim": text,
+    "partner_claim": text,
+    "roles": _texts_by_name,
+    "default_roles": _one_or_more_texts,
+    "require": _texts_by_name,
+    "leeway": number(0, 3600),
+}
+
+
+def check_issuers(value: Any) -> dict[str, IssuerConfig]:
+    """Require a mapping of issuers, as tokens name them in `iss`, to the fields of `IssuerConfig`."""
+    if not isinstance(value, Mapping) or not all(map(is_text, value)):
+        raise ValueError("a mapping of issuer to a mapping with 'jwks' and 'audience'")
+    return {issuer: _check_issuer(issuer, fields) for issuer, fields in value.items()}
+
+
+def _check_issuer(issuer: str, fields: Any) -> IssuerConfig:
+    if not isinstance(fields, Mapping) or not {"jwks", "audience"} <= fields.keys():
+        raise ValueError(f"for {issuer!r} a mapping with 'jwks' and 'audience'")
+    unknown = sorted(map(str, fields.keys() - _ISSUER_CHECKS.keys()))
+    if unknown:
+        raise ValueError(f"for {issuer!r} a mapping of {', '.join(_ISSUER_CHECKS)}, without {unknown[0]!r}")
+    checked = {}
+    for name, given in fields.items():
+        try:
+            checked[name] = _ISSUER_CHECKS[name](given)
+        except ValueError as expected:
+            raise ValueError(f"for {issuer!r} a mapping in which {name!r} is {expected}") from expected
+    return IssuerConfig(**checked)

@@ -4,16 +4,17 @@ registrations.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flask import Blueprint, Flask, current_app
 
-from .config import PREFIX, Config, ConfigurationError
+from .config import PERMISSIONS, PREFIX, Config, ConfigurationError
 from .config_checks import INSTALL_LIMITER, has_flask_limiter
 from .database.ids import make_uuid7
 from .errors import ProvisioningError, iter_problem_classes
@@ -37,6 +38,7 @@ from .registry import (
     PROVISIONING,
     ErrorMapping,
     Hook,
+    Permission,
     Registry,
     Step,
     UsageFunction,
@@ -53,7 +55,11 @@ if TYPE_CHECKING:
     from .settings.tenant_settings import TenantSettings
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
 _CODE_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+#: The form of a permission's name, which is also a scope of OAuth (RFC 6749 §3.3).
+_PERMISSION_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,49}(:[a-z][a-z0-9_-]{0,49}){1,3}")
 
 
 class TenantProvisioning:
@@ -123,7 +129,8 @@ class TenantProvisioning:
             db = self._db
         self.registry.validate()
         mounts: Mounts[Mount] = app.extensions.setdefault(EXTENSION_KEY, Mounts())
-        config = Config.read(app.config, {**self._config_overrides, **overrides})
+        config = Config.read(app.config, {**self._config_overrides, **overrides}, self.registry.permissions)
+        config = dataclasses.replace(config, roles=self.registry.grant_permissions(config.roles))
         mounts.require_free_name_and_prefix(app, self.name, config)
         _warn_about_jwt_overrides(config)
         license = LicenseSource(config, self._clock)
@@ -188,6 +195,45 @@ class TenantProvisioning:
             return function
 
         return register
+
+    def permission(self, name: str, description: str, *, roles: Sequence[str] = ()) -> None:
+        """Declare a permission of the host's own, such as ``report:read``.
+
+        ::
+
+            provisioning.permission("report:read", "Read the monthly reports.", roles=["partner-admin"])
+
+            @app.get("/reports")
+            @provisioning.requires("report:read")
+            def list_reports(): ...
+
+        `roles` grant it, besides those of ``PROVISIONING_ROLES`` that name it. The `description` says in a sentence
+        what it allows: partners read it in the OpenAPI document.
+
+        Raises `ConfigurationError` for a name that is malformed or taken, for an empty description, and after
+        `init_app`, which reads the roles.
+        """
+        if self._latest_app is not None:
+            raise ConfigurationError(f"Declare the permission {name!r} before init_app, which reads the roles.")
+        if not isinstance(name, str) or not _PERMISSION_PATTERN.fullmatch(name):
+            raise ConfigurationError(f"A permission's name is like 'report:read', of a-z, 0-9, - and _, not {name!r}.")
+        if name in PERMISSIONS or name in self.registry.permissions:
+            raise ConfigurationError(f"There is a permission named {name!r} already.")
+        if not isinstance(description, str) or not description.strip():
+            raise ConfigurationError(f"Describe in a sentence what the permission {name!r} allows.")
+        self.registry.permissions[name] = Permission(name, description.strip(), tuple(roles))
+
+    def requires(self, *permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
+        """Guard one of the host's own views: only principals with all `permissions` of this mount are admitted.
+
+        Other callers get the problem document that the API would return. Place it below the route decorator. The
+        permissions are the API's own, and those that `permission` has declared.
+
+        Raises `ConfigurationError` without permissions, and for an unknown one.
+        """
+        from .access.guard import check_permissions, guard_view
+
+        return guard_view(check_permissions(permissions, self.registry.list_permissions()), self.name)
 
     def map_error(
         self,

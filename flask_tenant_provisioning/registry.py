@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from .config import ConfigurationError
+from .config import PERMISSIONS, ConfigurationError
 from .errors import ProvisioningError
 
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ class Hook(NamedTuple):
     function: Callable[..., Any]
     after: tuple[str, ...]
     arguments: frozenset[str]
+
+
+class Permission(NamedTuple):
+    """A permission that the host declares: its name, what it allows, and the roles that grant it."""
+
+    name: str
+    description: str
+    roles: tuple[str, ...]
 
 
 class UsageFunction(NamedTuple):
@@ -112,6 +120,27 @@ class Registry:
         self.usages: dict[str, UsageFunction] = {}
         self.rate_limits: Callable[[str, str], str | None] | None = None
         self.namespaces: dict[str, Namespace] = {}
+        self.permissions: dict[str, Permission] = {}
+
+    def list_permissions(self) -> dict[str, str]:
+        """Return every permission, the API's and the host's, with what it allows."""
+        return {**PERMISSIONS, **{name: permission.description for name, permission in self.permissions.items()}}
+
+    def grant_permissions(self, roles: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Return `roles` with the host's permissions added to the roles that they name.
+
+        Raises `ConfigurationError` for a role that does not exist.
+        """
+        granted = {**roles}
+        for permission in self.permissions.values():
+            for role in permission.roles:
+                if role not in granted:
+                    raise ConfigurationError(
+                        f"The permission {permission.name!r} is granted to the role {role!r}, and there is none: "
+                        f"the roles are {', '.join(granted)}."
+                    )
+                granted[role] = (*granted[role], *({permission.name} - {*granted[role]}))
+        return granted
 
     def add_hook(self, hook: Hook) -> None:
         """Add a hook. Raises `ConfigurationError` if its name is taken."""

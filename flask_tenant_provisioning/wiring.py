@@ -74,7 +74,7 @@ def build_mount(
         url_refusal=partial(find_url_refusal, config, Resolver()),
         in_host=partial(enter_app_context, app),
     )
-    mount.guard = Guard(TokenVerifier(config, clock, authority.app), config)
+    mount.guard = Guard(TokenVerifier(config, clock, authority), config)
     mount.engine = make_engine(mount)
     return mount
 
@@ -126,9 +126,9 @@ def serve_mount(app: Flask, mount: Mount, mounts: Mounts[Mount], *, migrates: bo
     """Serve `mount` by the host, or by its private app in front of the host.
 
     Opens the storage, and migrates its tables if `migrates`. Raises `ConfigurationError` if it cannot be opened, and if
-    the key for tokens or the secret for cursors is missing.
+    the key for tokens (with no identity provider to verify them instead) or the secret for cursors is missing.
     """
-    mount.authority.require_key()
+    mount.authority.require_key(optional=bool(mount.config.issuers))
     require_cursor_secret(app, mount.config)
     _ = mount.storage  # opens it, also if nothing is migrated
     if migrates:

@@ -52,24 +52,34 @@ class Authority:
         """Return the host's configuration key for Flask-JWT-Extended's key `name`."""
         return f"{PREFIX}{name}" if self.host is None else name
 
-    def require_key(self) -> None:
+    def require_key(self, *, optional: bool = False) -> None:
         """Require a way to verify tokens, and create a JWT manager if the host has none.
 
-        Raises `ConfigurationError` if the host has no manager and the key for the algorithm is not configured.
+        Raises `ConfigurationError` if the host has no manager and the key for the algorithm is not configured, unless
+        that is `optional`.
         """
         config = self.app.config
         self._warn_of_mixed_algorithms(config.get("JWT_DECODE_ALGORITHMS") or ())
-        if self.host is not None and find_jwt_manager(self.host) is not None:
-            return
-        algorithm = config.get("JWT_ALGORITHM", "HS256")
-        needed = "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
-        if not config.get(needed):
-            raise ConfigurationError(self._make_advice(needed, algorithm))
-        if find_jwt_manager(self.app) is None:
+        if not self.has_key() and not optional:
+            raise ConfigurationError(self._make_advice())
+        if self.manager is None and find_jwt_manager(self.app) is None:
             QuietManager(self.app)
 
-    def _make_advice(self, needed: str, algorithm: str) -> str:
-        advice = f"set {self.config_name(needed)} ({self.config_name('JWT_ALGORITHM')} is {algorithm})"
+    def has_key(self) -> bool:
+        """Return whether tokens of the app's own can be verified: its manager chooses the key, or it is configured."""
+        manager = find_jwt_manager(self.host) if self.host is not None else None
+        if manager is not None and not isinstance(manager, QuietManager):
+            return True
+        return bool(self.app.config.get(self._needed_key))
+
+    @property
+    def _needed_key(self) -> str:
+        algorithm = self.app.config.get("JWT_ALGORITHM", "HS256")
+        return "JWT_PUBLIC_KEY" if algorithm in requires_cryptography else "JWT_SECRET_KEY"
+
+    def _make_advice(self) -> str:
+        algorithm = self.app.config.get("JWT_ALGORITHM", "HS256")
+        advice = f"set {self.config_name(self._needed_key)} ({self.config_name('JWT_ALGORITHM')} is {algorithm})"
         if self.host is None:
             return f"Tokens cannot be verified yet: {advice}; a mount with PROVISIONING_JWT_* keys ignores the host's."
         return f"Tokens cannot be verified yet: {advice}, or call JWTManager(app) before provisioning.init_app(app)."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import current_app, has_request_context, request
@@ -138,10 +138,10 @@ def parse_bearer_token(header: str) -> str:
     return token.strip(" ")
 
 
-def check_permissions(permissions: Sequence[str]) -> tuple[str, ...]:
-    """Return `permissions` as a tuple. Raises `ConfigurationError` if it is empty or names an unknown permission."""
-    if not permissions or not all(isinstance(name, str) and name in PERMISSIONS for name in permissions):
-        raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(PERMISSIONS))}, not {permissions!r}.")
+def check_permissions(permissions: Sequence[str], known: Iterable[str] = PERMISSIONS) -> tuple[str, ...]:
+    """Return `permissions` as a tuple. Raises `ConfigurationError` if it is empty or names one that is not `known`."""
+    if not permissions or not all(isinstance(name, str) and name in known for name in permissions):
+        raise ConfigurationError(f"Declare permissions out of {', '.join(sorted(known))}, not {permissions!r}.")
     return tuple(permissions)
 
 
@@ -165,14 +165,22 @@ class _GuardedMount(Protocol):
 def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
     """Guard one of the host's own views: only principals with all `permissions` are admitted.
 
-    Other callers get the problem document that the API would return. Place it below the route decorator.
+    Other callers get the problem document that the API would return. Place it below the route decorator. Permissions
+    of the host's own, and the tokens of a second mount, are for `TenantProvisioning.requires`.
     """
-    required = check_permissions(permissions)
+    return guard_view(check_permissions(permissions))
+
+
+def guard_view(required: Sequence[str], mount_name: str | None = None) -> Callable[[Callable[P, R]], Callable[P, Any]]:
+    """Return the decorator of a host's view that admits only principals with all `required` permissions.
+
+    The mount of this name verifies the tokens, by default the first one of the app.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, Any]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
-            mount = _get_first_mount()
+            mount = _get_mount(mount_name)
             get_request_id(mount.config.request_id_key)
             try:
                 mount.guard.admit(required)
@@ -186,8 +194,9 @@ def requires(*permissions: str) -> Callable[[Callable[P, R]], Callable[P, Any]]:
     return decorate
 
 
-def _get_first_mount() -> _GuardedMount:
+def _get_mount(name: str | None) -> _GuardedMount:
+    """Return the mount of this name in the current app, or the first one. Raises `ConfigurationError`."""
     mounts: Mounts[_GuardedMount] = get_mounts(current_app)
-    if not mounts:
+    if not mounts or (name is not None and name not in mounts):
         raise ConfigurationError("@requires needs TenantProvisioning().init_app(app) to have been called.")
-    return next(iter(mounts.values()))
+    return next(iter(mounts.values())) if name is None else mounts[name]

@@ -44,17 +44,28 @@ class Principal:
     @classmethod
     def for_operator(cls, subject: str, partner: str) -> Principal:
         """Return a principal for the host's own command line, with all permissions, acting for `partner`."""
-        return cls(subject, partner, permissions=PERMISSIONS, sees_every_partner=True)
+        return cls(subject, partner, permissions=frozenset(PERMISSIONS), sees_every_partner=True)
 
     @classmethod
-    def from_claims(cls, claims: Mapping[str, Any], settings: Config) -> Principal:
+    def from_claims(
+        cls,
+        claims: Mapping[str, Any],
+        settings: Config,
+        role_names: Mapping[str, Iterable[str]] | None = None,
+        default_roles: Iterable[str] = (),
+    ) -> Principal:
         """Make a principal from verified `claims`. Raises `InvalidToken` for an invalid subject or partner.
 
-        `partner` is empty if the claims name none; use `require_partner` where one is needed.
+        `role_names`, if given, translates the roles in the claims; those that it does not name are dropped.
+        `default_roles` are those of claims that say nothing about roles. `partner` is empty if the claims name none;
+        use `require_partner` where one is needed.
         """
         subject = _parse_name(claims.get("sub"), "sub")
-        partner = _find_claim(claims, settings.partner_claim)
-        roles = frozenset(_read_words(_find_claim(claims, settings.roles_claim), split=False))
+        partner = find_claim(claims, settings.partner_claim)
+        claimed = find_claim(claims, settings.roles_claim)
+        roles = frozenset(default_roles if claimed is _ABSENT else _read_words(claimed, split=False))
+        if role_names is not None and claimed is not _ABSENT:
+            roles = frozenset(role for name in roles for role in role_names.get(name, ()))
         return cls(
             subject=subject,
             partner=_default_partner(subject, settings)
@@ -91,12 +102,12 @@ def _default_partner(subject: str, settings: Config) -> str:
 
 def _resolve_permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Config) -> frozenset[str]:
     granted = frozenset(p for role in roles for p in settings.roles.get(role, ()))
-    narrowed = _find_claim(claims, settings.permissions_claim) if settings.permissions_claim else _ABSENT
+    narrowed = find_claim(claims, settings.permissions_claim) if settings.permissions_claim else _ABSENT
     return granted if narrowed is _ABSENT else granted.intersection(_read_words(narrowed, split=True))
 
 
-def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
-    """Return the claim of exactly this name, else the value at the dotted path, else `_ABSENT`.
+def find_claim(claims: Mapping[str, Any], path: str) -> Any:
+    """Return the claim of exactly this name, else the value at the dotted path, else a value that is no JSON.
 
     If a part of the path leads into a value that is not an object, the claim has a wrong type: None.
     """

@@ -16,7 +16,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Flask
 from flask.globals import app_ctx
 from flask_jwt_extended import decode_token, internal_utils
 from flask_jwt_extended.default_callbacks import default_blocklist_callback, default_token_verification_callback
@@ -34,7 +33,8 @@ from ..config import Config
 from ..encoding import decode_base64url, format_error, parse_json_object
 from ..errors import InvalidToken, ProvisioningError, StorageUnavailable, TokenExpired
 from ..hooks import require_result
-from .authority import enter_app_context
+from .authority import Authority, enter_app_context
+from .issuers import Issuer
 from .principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class VerifiedToken(NamedTuple):
     it.
 
     `raw_claims` are the claims as in the token, `claims` those with Flask-JWT-Extended's additions. `contents` is the
-    JSON of the header and `claims`: each request gets its own copy, so that changes by the host end with it.
+    JSON of the header and `claims`: each request gets its own copy, so that changes by the host end with it. `issuer`
+    is the identity provider that issued it; None for a token of the host's own.
     """
 
     header: dict[str, Any]
@@ -71,19 +72,24 @@ class VerifiedToken(NamedTuple):
     starts: float
     expires: float
     trust: tuple[Any, ...]
+    issuer: Issuer | None
 
 
 class TokenVerifier:
-    """Verifies tokens with the JWT configuration of `app`, and caches their signatures' verification.
+    """Verifies tokens with the JWT configuration of `app` or the keys of their issuer, and caches their signatures'
+    verification.
 
-    Everything that can change during a token's life is checked at each request: its expiry, and the host's key,
-    blocklist, claims check and user lookup.
+    Everything that can change during a token's life is checked at each request: its expiry, its key, and the host's
+    blocklist, claims check and user lookup. The user lookup is not called for the tokens of identity providers, whose
+    subjects are not the host's users.
     """
 
-    def __init__(self, config: Config, clock: Callable[[], float], app: Flask) -> None:
+    def __init__(self, config: Config, clock: Callable[[], float], authority: Authority) -> None:
         self._config = config
         self._clock = clock
-        self._app = app
+        self._authority = authority
+        self._app = authority.app
+        self._issuers = {name: Issuer(name, issuer, config, clock) for name, issuer in config.issuers.items()}
         self._cache: TTLCache[bytes, VerifiedToken] = TTLCache(clock, math.inf, config.token_cache_size)
         self._logged_failures: set[tuple[Any, ...]] = set()
 
@@ -129,12 +135,14 @@ class TokenVerifier:
             raise self._make_loader_error("decode_key_loader", error) from error
         header, claims = json.loads(verified.contents)
         try:
-            user = self._call_loaders(header, claims)
+            user = self._call_loaders(header, claims, verified.issuer)
         except (PyJWTError, JWTExtendedException) as error:
             raise InvalidToken from error
         return verified.principal, header, claims, user
 
-    def _call_loaders(self, header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
+    def _call_loaders(
+        self, header: dict[str, Any], claims: dict[str, Any], issuer: Issuer | None
+    ) -> dict[str, Any] | None:
         """Call the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; return the user.
 
         Returns None if there is no user lookup. The library's default callbacks refuse nothing and are not called.
@@ -151,7 +159,7 @@ class TokenVerifier:
         ):
             raise UserClaimsVerificationError("User claims verification failed", header, claims)
         lookup = manager._user_lookup_callback
-        if lookup is None:
+        if lookup is None or issuer is not None:
             return None
         user = self._call_loader("user_lookup_loader", lookup, header, claims)
         if user is None:
@@ -197,7 +205,7 @@ class TokenVerifier:
         if (
             verified is None
             or now < verified.starts
-            or verified.trust != _get_trust(verified.header, verified.raw_claims)
+            or verified.trust != self._get_trust(verified.header, verified.raw_claims, verified.issuer)
         ):
             verified = self._cache.load(digest, partial(self._decode, token))
         if now >= verified.expires:
@@ -206,19 +214,35 @@ class TokenVerifier:
 
     def _decode(self, token: str) -> VerifiedToken:
         header, raw_claims = parse_token(token)
+        name = raw_claims.get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None and self._issuers and not self._authority.has_key():
+            raise InvalidToken("The token is of an unknown issuer.")
         # Read before the verification: a key that changes during it must not be recorded as the one used.
-        trust = _get_trust(header, raw_claims)
-        claims: dict[str, Any] = decode_token(token)
-        internal_utils.verify_token_type(claims, refresh=False)
-        principal = Principal.from_claims(claims, self._config)
+        trust = self._get_trust(header, raw_claims, issuer)
+        if issuer is None:
+            claims: dict[str, Any] = decode_token(token)
+            internal_utils.verify_token_type(claims, refresh=False)
+            principal = Principal.from_claims(claims, self._config)
+            leeway = app_ctx.app.config["JWT_DECODE_LEEWAY"]
+            seconds = leeway.total_seconds() if isinstance(leeway, timedelta) else float(leeway)
+        else:
+            # The host's loaders expect these claims, which Flask-JWT-Extended adds to tokens without them.
+            claims = {"jti": None, "type": "access", "fresh": False, **issuer.verify(token, header)}
+            principal = issuer.read_principal(claims)
+            seconds = float(issuer.leeway)
         starts = max(raw_claims.get("nbf", 0), raw_claims.get("iat", 0))
-        leeway = app_ctx.app.config["JWT_DECODE_LEEWAY"]
-        seconds = leeway.total_seconds() if isinstance(leeway, timedelta) else float(leeway)
         expires, contents = int(raw_claims["exp"]) + seconds, json.dumps((header, claims))
-        return VerifiedToken(header, raw_claims, contents, principal, starts, expires, trust)
+        return VerifiedToken(header, raw_claims, contents, principal, starts, expires, trust, issuer)
+
+    def _get_trust(self, header: dict[str, Any], raw_claims: dict[str, Any], issuer: Issuer | None) -> tuple[Any, ...]:
+        """Return the current key for this token, and for a token of the host's own also the configuration that affects
+        its verification.
+        """
+        return _get_own_trust(header, raw_claims) if issuer is None else issuer.get_trust(header)
 
 
-def _get_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:
+def _get_own_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:
     """Return the host's current key for this token and the configuration that affects its verification.
 
     Lists and sets in the configuration are copied: the host may change them.

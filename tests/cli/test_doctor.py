@@ -64,6 +64,7 @@ HEALTHY = (
     "ok    jwt-key         JWT_SECRET_KEY, 45 bytes\n"
     "ok    jwt-expiry      tokens live 0:15:00\n"
     "ok    jwt-probe       a token was signed and accepted, with 99 permissions\n"
+    "ok    issuers         no identity providers: PROVISIONING_ISSUERS is not set\n"
     "ok    mount           provisioning, 99 routes at /api/provisioning\n"
     "ok    csrf            no CSRFProtect\n"
     "ok    hooks           the host has no before_request function\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.callers import Caller
 from tests.support.commands import run_command
 from tests.support.hosts import PREFIX, get_engine
 from tests.support.isolated_hosts import IsolatedHost, Make
+from tests.support.issuers import make_jwk, serve_provider
 
 pytestmark = pytest.mark.one_database("about hosts, whatever the database")
 
@@ -383,6 +385,49 @@ def test_source_of_jwt_settings_is_reported(make: Make, host: IsolatedHost) -> N
     assert read_check(own, "jwt-users") == ("ok", "no user_lookup_loader", "")
     assert read_check(own, "jwt-key") == ("ok", "PROVISIONING_JWT_SECRET_KEY, 50 bytes", "")
     assert read_check(own, "jwt-probe")[0] == "ok"
+
+
+def test_issuers_are_asked_for_their_keys(make: Make) -> None:
+    with serve_provider("first", "second") as provider:
+        issuer = {"jwks": provider.jwks, "audience": "provisioning"}
+        host = make(PROVISIONING_ISSUERS={"https://id.example.com": issuer}, JWT_SECRET_KEY=None)
+        host.mount()
+        assert read_check(host, "issuers") == ("ok", "https://id.example.com: 2 keys", "")
+        assert read_check(host, "jwt-key") == (
+            "ok",
+            "JWT_SECRET_KEY is not set: only tokens of PROVISIONING_ISSUERS are accepted",
+            "",
+        )
+        assert read_check(host, "jwt-probe") == ("ok", "this app signs no tokens", "")
+        provider.status = 404
+        status, detail, advice = read_check(host, "issuers")
+        assert (status, advice) == (
+            "fail",
+            "correct `jwks`, or let this machine reach it: without keys, tokens of the issuer are refused",
+        )
+        assert detail.startswith("the keys of https://id.example.com cannot be fetched: PyJWKClientConnectionError: ")
+        provider.status, provider.keys = 200, []
+        assert read_check(host, "issuers")[1] == "https://id.example.com publishes no public key for signatures"
+
+
+def test_an_issuer_whose_keys_come_without_tls_is_warned_of(make: Make) -> None:
+    with serve_provider("first") as provider:
+        jwks = provider.jwks.replace("127.0.0.1", "0.0.0.0")  # this machine, by an address that is not loopback
+        host = make(PROVISIONING_ISSUERS={"https://id.example.com": {"jwks": jwks, "audience": "provisioning"}})
+        host.mount()
+        assert read_check(host, "issuers") == (
+            "warn",
+            f"keys are fetched without TLS: {jwks}",
+            "use https outside a trusted network",
+        )
+
+
+def test_the_keys_of_an_issuer_can_be_in_a_file(make: Make, tmp_path: Path) -> None:
+    keys = tmp_path / "jwks.json"
+    keys.write_text(json.dumps({"keys": [make_jwk("first")]}))
+    host = make(PROVISIONING_ISSUERS={"https://id.example.com": {"jwks": str(keys), "audience": "provisioning"}})
+    host.mount()
+    assert read_check(host, "issuers") == ("ok", "https://id.example.com: 1 key", "")
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")

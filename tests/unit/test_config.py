@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_tenant_provisioning.config import DEFAULT_ROLES, PERMISSIONS, Config, ConfigurationError
+from flask_tenant_provisioning.config_checks import IssuerConfig
 
 DEFAULTS: dict[str, Any] = {
     "edition": "enterprise",
@@ -41,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "jwt_decode_audience": None,
     "jwt_decode_issuer": None,
     "jwt_decode_leeway": None,
+    "issuers": {},
     "token_cache_size": 4096,
     "max_body_bytes": 1_048_576,
     "body_seconds": 10,
@@ -99,6 +101,7 @@ PATH = "a path such as '/api/provisioning', without a slash at its end"
 REALM = "1 to 100 printable ASCII characters without quote or backslash"
 TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
 PORTS = "a list of whole numbers from 1 to 65535"
+ISSUERS = "a mapping of issuer to a mapping with 'jwks' and 'audience'"
 NETWORKS = "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
 CLASSES = "a mapping of 'read', 'write', 'bulk' to limits such as '600/minute' or '10/second;600/minute'"
 LIMIT = "a mapping that names for 'read' a limit such as '600/minute' or '10/second;600/minute'"
@@ -159,6 +162,11 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("jwt_decode_issuer", "https://id.example.com", "https://id.example.com"),
     ("jwt_decode_issuer", ["a", "b"], ("a", "b")),
     ("jwt_decode_leeway", 0, 0),
+    (
+        "issuers",
+        {"https://id.example.com": {"jwks": "keys.json", "audience": "a", "roles": {"boss": "partner-admin"}}},
+        {"https://id.example.com": IssuerConfig(jwks="keys.json", audience=("a",), roles={"boss": ("partner-admin",)})},
+    ),
     ("token_cache_size", 0, 0),
     ("max_body_bytes", 1024, 1024),
     ("body_seconds", 1, 1),
@@ -248,6 +256,7 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("jwt_decode_audience", TEXT_OR_TEXTS, ("", [], [""], 5, {"a": "b"})),
     ("jwt_decode_issuer", TEXT_OR_TEXTS, ("", [], ["a", 5], b"issuer")),
     ("jwt_decode_leeway", "a whole number from 0 to 3600", (-1, 3601, "5", 1.5)),
+    ("issuers", ISSUERS, ([], "https://id.example.com", {"": {}}, {1: {}})),
     ("token_cache_size", "a whole number from 0 to 1000000", (-1, 1_000_001, "1", None)),
     ("max_body_bytes", "a whole number from 1024 to 1073741824", (1023, 2**30 + 1, "1 MiB", None)),
     ("require_if_match", FLAG, ("True", 1, None)),
@@ -327,7 +336,7 @@ def from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Confi
 
 
 def test_the_defaults_are_these() -> None:
-    assert dataclasses.asdict(Config.read({}, {})) == DEFAULTS
+    assert vars(Config.read({}, {})) == DEFAULTS
 
 
 def test_each_key_has_a_description() -> None:
@@ -347,7 +356,7 @@ def test_each_key_is_in_the_tables_of_these_tests(table: list[tuple[str, Any, An
 
 @pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
 def test_valid_keys_are_accepted(name: str, value: Any, expected: Any) -> None:
-    assert dataclasses.asdict(read(**{name: value})) == {**DEFAULTS, name: expected}
+    assert vars(read(**{name: value})) == {**DEFAULTS, name: expected}
 
 
 @pytest.mark.parametrize(("name", "value", "expected"), TAKEN)
@@ -457,7 +466,7 @@ def test_unknown_option_is_refused_with_a_suggestion() -> None:
 )
 def test_an_environment_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text: str, expected: Any) -> None:
     settings = from_environment(monkeypatch, **{name: text})
-    assert dataclasses.asdict(settings) == {**DEFAULTS, name.partition("__")[0]: expected}
+    assert vars(settings) == {**DEFAULTS, name.partition("__")[0]: expected}
 
 
 @pytest.mark.parametrize(

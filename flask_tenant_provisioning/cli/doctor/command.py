@@ -37,6 +37,7 @@ CHECKS: Mapping[str, Check] = {
     "jwt-key": tokens.check_key,
     "jwt-expiry": tokens.check_expiry,
     "jwt-probe": tokens.check_probe,
+    "issuers": tokens.check_issuers,
     "mount": host.check_mount,
     "csrf": host.check_csrf,
     "hooks": host.check_hooks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import current_app
 from flask_jwt_extended import create_access_token
@@ -12,6 +13,7 @@ from flask_jwt_extended.default_callbacks import default_decode_key_callback, de
 from jwt.algorithms import get_default_algorithms, requires_cryptography
 
 from ...access.authority import QuietManager, find_jwt_manager
+from ...access.issuers import fetch_public_keys
 from ...errors import ProvisioningError
 from ...hooks import require_result
 from ..token import make_key_advice, verify_own_token
@@ -85,6 +87,8 @@ def check_key(context: DoctorContext) -> Finding:
     if context.authority.host is not None and has_host_loader:
         return Finding(OK, "the host's decode_key_loader chooses one for each token")
     name, key = get_verification_key(context)
+    if not key and context.mount.config.issuers and not context.authority.has_key():
+        return Finding(OK, f"{name} is not set: only tokens of PROVISIONING_ISSUERS are accepted")
     if not key:
         return Finding(FAIL, f"{name} is not set", "set it: tokens cannot be verified without it")
     return _check_key_strength(name, key, list_algorithms(context)[0])
@@ -120,6 +124,37 @@ def _check_key_strength(name: str, key: Any, algorithm: str) -> Finding:
     if hasattr(prepared, "private_bytes"):
         return Finding(WARN, f"{name} contains a private key", "set it to the public key")
     return Finding(OK, f"{name}, {bits} bits" if bits else name)
+
+
+def check_issuers(context: DoctorContext) -> Finding:
+    """Check that the keys of each identity provider can be fetched, over a connection that is protected."""
+    issuers = context.mount.config.issuers
+    if not issuers:
+        return Finding(OK, "no identity providers: PROVISIONING_ISSUERS is not set")
+    found, failures = [], []
+    for name, issuer in issuers.items():
+        try:
+            keys = fetch_public_keys(issuer.jwks)
+        except Exception as error:
+            failures.append(f"the keys of {name} cannot be fetched: {context.describe_error(error)}")
+            continue
+        count = len({key.text for key in keys.values()})
+        found.append(f"{name}: {count} {'key' if count == 1 else 'keys'}")
+        if not keys:
+            failures.append(f"{name} publishes no public key for signatures")
+    if failures:
+        advice = "correct `jwks`, or let this machine reach it: without keys, tokens of the issuer are refused"
+        return Finding(FAIL, "; ".join(failures), advice)
+    plain = [config.jwks for config in issuers.values() if _is_plain_http(config.jwks)]
+    if plain:
+        return Finding(WARN, f"keys are fetched without TLS: {', '.join(plain)}", "use https outside a trusted network")
+    return Finding(OK, ", ".join(found))
+
+
+def _is_plain_http(location: str) -> bool:
+    """Return whether this is an ``http`` URL of another machine."""
+    parts = urlsplit(location)
+    return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 _SIGNS_NONE = "this app signs no tokens"
@@ -170,7 +205,7 @@ def sign_probe(context: DoctorContext) -> str:
 def _can_sign(context: DoctorContext) -> bool:
     with context.authority.signing_context():
         manager = find_jwt_manager(current_app)
-        if manager is None:
+        if manager is None or not context.authority.has_key():
             return False
         has_host_loader = manager._encode_key_callback is not default_encode_key_callback
         return has_host_loader or not config.is_asymmetric or bool(current_app.config.get("JWT_PRIVATE_KEY"))
