@@ -202,11 +202,16 @@ class TokenVerifier:
         now = self._clock()
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         verified = self._cache.get(digest)
-        if (
-            verified is None
-            or now < verified.starts
-            or verified.trust != self._get_trust(verified.header, verified.raw_claims, verified.issuer)
-        ):
+        if verified is not None:
+            issuer = verified.issuer
+            trust = (
+                _get_trust(verified.header, verified.raw_claims)
+                if issuer is None
+                else issuer.get_trust(verified.header)
+            )
+            if now < verified.starts or verified.trust != trust:
+                verified = None
+        if verified is None:
             verified = self._cache.load(digest, partial(self._decode, token))
         if now >= verified.expires:
             raise TokenExpired
@@ -219,7 +224,7 @@ class TokenVerifier:
         if issuer is None and self._issuers and not self._authority.has_key():
             raise InvalidToken("The token is of an unknown issuer.")
         # Read before the verification: a key that changes during it must not be recorded as the one used.
-        trust = self._get_trust(header, raw_claims, issuer)
+        trust = _get_trust(header, raw_claims) if issuer is None else issuer.get_trust(header)
         if issuer is None:
             claims: dict[str, Any] = decode_token(token)
             internal_utils.verify_token_type(claims, refresh=False)
@@ -235,14 +240,8 @@ class TokenVerifier:
         expires, contents = int(raw_claims["exp"]) + seconds, json.dumps((header, claims))
         return VerifiedToken(header, raw_claims, contents, principal, starts, expires, trust, issuer)
 
-    def _get_trust(self, header: dict[str, Any], raw_claims: dict[str, Any], issuer: Issuer | None) -> tuple[Any, ...]:
-        """Return the current key for this token, and for a token of the host's own also the configuration that affects
-        its verification.
-        """
-        return _get_own_trust(header, raw_claims) if issuer is None else issuer.get_trust(header)
 
-
-def _get_own_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:
+def _get_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:
     """Return the host's current key for this token and the configuration that affects its verification.
 
     Lists and sets in the configuration are copied: the host may change them.
