@@ -1,8 +1,8 @@
 """Regular expressions of the document, which JavaScript (with the flag ``u``) and Go (RE2) compile alike.
 
-RE2 has no lookaround and JavaScript no ``\\x{…}``, so neither classes of characters beyond U+00FF nor several conditions
-on one text can be said in both. Where a rule needs them, ``pattern`` says what both can say, and ``x-pattern`` the whole
-rule for ECMA-262: it refuses what ``pattern`` refuses, and more.
+RE2 has no lookaround, and the two have no escape in common for characters beyond U+00FF. Where a rule needs either,
+``pattern`` says what both can say, and ``x-pattern`` the whole rule for ECMA-262: it refuses what ``pattern`` refuses,
+and more.
 """
 
 from __future__ import annotations
