@@ -81,6 +81,7 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
         "$ref": f"#/components/schemas/{problem_schemas.ANY}"
     }
     document = {"openapi": VERSION, **spec.to_dict(), "webhooks": event_schemas.build_webhooks()}
+    document["components"]["pathItems"] = event_schemas.build_path_items()
     document["components"]["links"] = build_links(api.routes)
     document = components.name_inline_objects(document)
     compose_examples(document)
