@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..cache import TTLCache
 from ..config import Config
-from ..errors import ProvisioningError
+from ..errors import ProvisioningError, TenantNotFound
 from ..mount import Api
-from . import examples, host_schemas, operations, responses
+from ..validation import InputErrorSchema
+from ..web.headers import JSON
+from . import components, event_schemas, examples, host_schemas, operations, problem_schemas, responses
+from .composition import compose_examples
 from .converter import Converter
-from .operations import build_links, get_path_template
-from .problem_types import explain_problems, list_problem_classes
-from .schemas import PROBLEM_SCHEMA, get_component_name
+from .links import build_links, get_path_template
+from .problem_types import explain_problems
+from .schemas import get_component_name
 
 VERSION = "3.1.0"
 _MAX_CACHED = 16
@@ -29,6 +33,8 @@ Partners provision tenants in this application.
 - Unknown and repeated query parameters are refused: `invalid-parameter`.
 - Errors are problem documents (RFC 9457); the page at `type` explains the code and its remedy.
 - Times are UTC, RFC 3339 with milliseconds and `Z`. Ids are UUIDs.
+- Later releases may add members to responses, problem codes and types of events: ignore what you do not know.
+- Where `pattern` cannot say the whole rule of a text in every engine, `x-pattern` says it for ECMA-262.
 """
 
 
@@ -36,78 +42,121 @@ class _Plugin(MarshmallowPlugin):
     Converter = Converter
 
 
-def render_document(api: Api, server: str) -> str:
-    """Return the document as JSON for callers that reach the API at `server`. The last 16 servers are cached."""
+class RenderedDocument(NamedTuple):
+    """The document as JSON, and a number that its content determines, for its entity tag."""
+
+    text: str
+    version: int
+
+
+def render_document(api: Api, server: str) -> RenderedDocument:
+    """Return the document for callers that reach the API at `server`. The documents of the last 16 are cached."""
     documents = api.once(_make_cache)
-    return documents.get(server) or documents.load(
-        server, lambda: json.dumps(build_document(api, server), ensure_ascii=False, default=str)
-    )
+    return documents.get(server) or documents.load(server, lambda: _render(build_document(api, server)))
 
 
-def _make_cache(_api: Api) -> TTLCache[str, str]:
+def _make_cache(_api: Api) -> TTLCache[str, RenderedDocument]:
     return TTLCache(time.monotonic, math.inf, _MAX_CACHED)
+
+
+def _render(document: dict[str, Any]) -> RenderedDocument:
+    text = json.dumps(document, ensure_ascii=False, default=str)
+    return RenderedDocument(text, int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]))
 
 
 def build_document(api: Api, server: str) -> dict[str, Any]:
     """Build the OpenAPI Object of `api` for callers that reach it at `server`."""
     plugin = _Plugin(schema_name_resolver=get_component_name)
     spec = _make_spec(api, server, plugin)
-    _describe_shared(spec, api, server)
+    _describe_shared(spec, api)
     for route in api.routes:
         operation = operations.build_operation(route, api)
         spec.path(get_path_template(route), operations={route.method.lower(): operation})
-    _describe_problems(spec, api)
+    _describe_problems(spec, api, server)
     if api.registry.fields is not None:
         host_schemas.describe_custom_fields(spec, cast(Converter, plugin.converter), api.registry.fields)
     host_schemas.describe_host_settings(spec, cast(Converter, plugin.converter), api.registry.namespaces)
     for name, example in examples.build_examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]
-    document = {"openapi": VERSION, **spec.to_dict()}
+    event_schemas.describe_events(spec.components.schemas)
+    spec.components.schemas["ProblemExplanation"]["properties"]["example"] = {
+        "$ref": f"#/components/schemas/{problem_schemas.ANY}"
+    }
+    document = {"openapi": VERSION, **spec.to_dict(), "webhooks": event_schemas.build_webhooks()}
+    document["components"]["pathItems"] = event_schemas.build_path_items()
     document["components"]["links"] = build_links(api.routes)
+    document = components.name_inline_objects(document)
+    components.drop_unused_headers(document)
+    _add_explanation_example(document, api, server)
+    compose_examples(document)
     return document
+
+
+def _add_explanation_example(document: dict[str, Any], api: Api, server: str) -> None:
+    """Add the explanation of one problem to the response that explains problems.
+
+    It stands beside the schema, since linters take its member `example` for a keyword of the schema.
+    """
+    explanation = explain_problems(api, server)[TenantNotFound.code]
+    response = document["paths"]["/problems/{code}"]["get"]["responses"]["200"]
+    response["content"][JSON]["example"] = explanation.render()
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
     from .. import __version__
 
+    config = api.config
     return APISpec(
-        "Tenant provisioning",
-        __version__,
+        config.openapi_title,
+        config.openapi_version or __version__,
         VERSION,
         [plugin],
-        info={"description": DESCRIPTION, "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
-        servers=[{"url": server}],
+        info=_build_info(config),
+        servers=[{"url": url} for url in config.openapi_servers or (server,)],
         tags=operations.build_tags(api.routes),
     )
 
 
-def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
-    components = spec.components
-    components.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
+def _build_info(config: Config) -> dict[str, Any]:
+    """Build the Info Object beside title and version."""
+    own = f"{config.openapi_description.strip()}\n\n" if config.openapi_description else ""
+    info: dict[str, Any] = {
+        "description": own + DESCRIPTION,
+        "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+    }
+    if config.openapi_contact:
+        info["contact"] = config.openapi_contact
+    if config.openapi_logo:
+        info["x-logo"] = {"url": config.openapi_logo, "altText": config.openapi_title}
+    return info
+
+
+def _describe_shared(spec: APISpec, api: Api) -> None:
+    parts = spec.components
+    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
     for name, header in responses.build_headers(api).items():
-        components.header(name, header)
+        parts.header(name, header)
     for name, parameter in operations.build_request_headers().items():
-        components.parameter(name, "header", parameter)
-    for code, explanation in explain_problems(api, server).items():
-        components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
-    components.schema("Problem", PROBLEM_SCHEMA)
+        parts.parameter(name, "header", parameter)
+    parts.schema("InputError", schema=InputErrorSchema)
 
 
-def _describe_problems(spec: APISpec, api: Api) -> None:
-    """Add the problem responses that operations refer to, and one for each problem that no operation declares."""
-    declared: set[type[ProvisioningError]] = set()
+def _describe_problems(spec: APISpec, api: Api, server: str) -> None:
+    """Add the schemas of all problems, and the responses that operations refer to, with their examples."""
+    for name, schema in problem_schemas.build_problem_schemas(api).items():
+        spec.components.schema(name, schema)
     groups: dict[str, list[type[ProvisioningError]]] = {}
     for route in api.routes:
-        problems = responses.collect_problems(route, api)
-        declared |= problems
-        for group in responses.group_by_status(problems, api):
-            groups[responses.get_response_name(group)] = group
-    for kind in list_problem_classes(api):
-        if kind not in declared:
-            groups[responses.get_response_name([kind])] = [kind]
+        for group in responses.group_by_status(responses.collect_problems(route, api), api):
+            groups[problem_schemas.get_response_name(group)] = group
     for name, group in groups.items():
+        spec.components.schema(problem_schemas.get_error_name(group), problem_schemas.build_error_schema(group))
         spec.components.response(name, responses.build_problem_response(group, api))
+    codes = {kind.code for group in groups.values() for kind in group}
+    for code, explanation in explain_problems(api, server).items():
+        if code in codes:
+            spec.components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
 
 
 def _build_bearer_scheme(config: Config) -> dict[str, str]:
