@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .bulk.routes import routes as bulk_routes
+from .config import Config
 from .events.routes import routes as event_routes
-from .health import routes as health_routes
+from .health.routes import metrics_routes, routes as health_routes
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
 from .settings.routes import partner_routes as partner_settings_routes, routes as settings_routes
@@ -25,5 +26,13 @@ ROUTES: tuple[Route, ...] = (
     *event_routes,
     *webhook_routes,
     *health_routes,
+    *metrics_routes,
     *openapi_routes,
 )
+
+
+def select_routes(config: Config) -> tuple[Route, ...]:
+    """Return the routes of a mount with this configuration: ``GET /metrics`` only where it is turned on."""
+    if "prometheus" in config.telemetry:
+        return ROUTES
+    return tuple(route for route in ROUTES if route not in metrics_routes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,24 +11,22 @@ from ..errors import InvalidIdempotencyKey, PreconditionFailed
 from ..mount import Api
 from ..web.headers import EVENT_STREAM, MERGE_PATCH
 from ..web.idempotency import MAX_KEY_LENGTH
-from ..web.routing import Route
+from ..web.routing import PATH_PARAMETER, Route
 from .converter import PARTNER_ID_PATTERN
 from .pages import ASSETS
 from .problem_types import list_problem_classes
 from .responses import build_responses, is_rate_limited
 from .schemas import derive_input_schema, find_document_schema, get_component_name
 
-_PATH_PARAMETER = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
-
 
 def get_path_template(route: Route) -> str:
     """Return the route's path as an OpenAPI template, such as ``/tenants/{tenant_id}``."""
-    return _PATH_PARAMETER.sub(r"{\1}", route.rule)
+    return route.path_template
 
 
 def list_path_parameters(route: Route) -> list[str]:
     """Return the names of the parameters in the route's path."""
-    return _PATH_PARAMETER.findall(route.rule)
+    return PATH_PARAMETER.findall(route.rule)
 
 
 #: The name of the security scheme in the document.

@@ -10,7 +10,7 @@ from flask import Flask
 
 from flask_tenant_provisioning.database.ids import format_instant
 from flask_tenant_provisioning.events.feed import publish_all
-from flask_tenant_provisioning.health import read_backlog
+from flask_tenant_provisioning.health.backlog import read_backlog
 from flask_tenant_provisioning.workers.kinds import BULK, EVENTS, STEPS, WORK_KINDS, DueCheck
 from flask_tenant_provisioning.workers.worker import make_worker
 from tests.support.assertions import assert_invalid_parameters, check_problem
