@@ -507,11 +507,15 @@ class TracedStorage(Storage):
 
     def run_autocommit(self, work: Work[T]) -> T:
         """Run a unit of work of a single statement in autocommit mode (on SQLite in a transaction)."""
+        if not self.telemetry.is_tracing():
+            return super().run_autocommit(work)
         with self.telemetry.trace_transaction():
             return super().run_autocommit(work)
 
     def transaction(self, work: Work[T]) -> T:
         """Run `work` in one transaction and return its result, as `Storage.transaction` does."""
+        if not self.telemetry.is_tracing():
+            return super().transaction(work)
         with self.telemetry.trace_transaction():
             return super().transaction(work)
 

@@ -21,7 +21,6 @@ from .schemas import HealthSchema, ProbeSchema
 routes = Routes()
 #: The routes of a mount whose `PROVISIONING_TELEMETRY` contains ``prometheus``.
 metrics_routes = Routes()
-_ADMINISTRATORS_ONLY = "Only an administrator may read the health and the metrics of the service."
 _OK = {"status": "ok"}
 
 
@@ -72,9 +71,8 @@ def read_readiness(call: Request) -> Response:
 def read_health(call: Request) -> Response:
     """Report how fast the database responds and whether the workers keep up.
 
-    For administrators, and for the operator's monitoring with the token of `PROVISIONING_METRICS_TOKEN`.
+    The operator's monitoring may also send the token of `PROVISIONING_METRICS_TOKEN`.
     """
-    call.require_administrator(_ADMINISTRATORS_ONLY)
     call.query(NoQuery)
     return call.json_response(check_health(call.mount.storage))
 
@@ -99,10 +97,9 @@ _METRICS_SCHEMA = {
 def read_metrics(call: Request) -> Response:
     """Return the metrics for a Prometheus server.
 
-    In the text format, or as OpenMetrics where `Accept` asks for it. For administrators, and for a Prometheus server
-    with the token of `PROVISIONING_METRICS_TOKEN`. No metric names a tenant or a partner.
+    In the text format, or as OpenMetrics where `Accept` asks for it. A Prometheus server may also send the token of
+    `PROVISIONING_METRICS_TOKEN`. No metric names a tenant or a partner.
     """
-    call.require_administrator(_ADMINISTRATORS_ONLY)
     call.query(NoQuery)
     content, media_type = call.mount.telemetry.render_metrics(request.environ.get("HTTP_ACCEPT", ""))
     return Response(content, content_type=media_type)

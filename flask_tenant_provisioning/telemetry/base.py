@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from .instruments import Instrument
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+#: What `start_request` remembers of a request, in its WSGI environ.
+REQUEST_KEY = "flask_tenant_provisioning.telemetry"
 #: The code of the problem that a request is answered with, in its WSGI environ.
 PROBLEM_KEY = "flask_tenant_provisioning.problem"
 
@@ -66,11 +68,19 @@ class Telemetry:
 
     is_on = False
 
+    def is_recording(self) -> bool:
+        """Return whether something takes spans or metrics at present."""
+        return False
+
+    def is_tracing(self) -> bool:
+        """Return whether something takes spans at present."""
+        return False
+
     def start_request(self, environ: WSGIEnvironment, labels: RequestLabels) -> None:
         """Start the span and the time of a request, and make the span the current one."""
 
     def finish_request(self, environ: WSGIEnvironment, status: int) -> None:
-        """Record a request that `start_request` started; do nothing for another one."""
+        """Record a request that `start_request` started, which has put `REQUEST_KEY` into its environ."""
 
     def get_traceparent(self) -> str | None:
         """Return the `traceparent` of the current span; None without one."""
@@ -87,10 +97,9 @@ class Telemetry:
         """Context manager of a piece of work; at its end its duration is recorded with its outcome as a label."""
         yield Piece()
 
-    @contextmanager
-    def trace_transaction(self) -> Iterator[None]:
-        """Context manager of a unit of work, which is a span if it is part of a trace."""
-        yield
+    def trace_transaction(self) -> AbstractContextManager[None]:
+        """Return a context manager of a unit of work, which is a span if it is part of a trace."""
+        return nullcontext()
 
     def observe(self, read: ReadGauges) -> None:
         """Read gauges by `read` whenever metrics are collected."""

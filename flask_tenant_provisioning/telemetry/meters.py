@@ -11,7 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from .base import ReadGauges, Reading
 from .instruments import INSTRUMENTS, Instrument
-from .tracing import LOOK_SECONDS, SCOPE, is_sdk
+from .tracing import SCOPE, is_sdk
 
 #: Seconds for which one reading serves all gauges of a collection.
 _SHARED_SECONDS = 0.5
@@ -28,7 +28,6 @@ class OtelMetrics:
         self._readers: list[ReadGauges] = []
         self._latest: tuple[float, Sequence[Reading]] = (float("-inf"), ())
         self._has_sdk = False
-        self._look_at = 0.0
         for instrument in INSTRUMENTS:
             if instrument.kind == "counter":
                 self._counters[instrument] = meter.create_counter(
@@ -47,10 +46,8 @@ class OtelMetrics:
                 )
 
     def has_sdk(self) -> bool:
-        """Return whether the host's process has set up an SDK for metrics."""
-        if not self._has_sdk and (now := time.monotonic()) >= self._look_at:
-            self._look_at = now + LOOK_SECONDS
-            self._has_sdk = is_sdk(metrics.get_meter_provider())
+        """Return whether the host's process has set up an SDK for metrics, which it does once."""
+        self._has_sdk = self._has_sdk or is_sdk(metrics.get_meter_provider())
         return self._has_sdk
 
     def count(self, instrument: Instrument, amount: int, labels: Mapping[str, str]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from .base import PROBLEM_KEY, Piece, ReadGauges, RequestLabels, Telemetry, WorkSpan
+from .base import PROBLEM_KEY, REQUEST_KEY, Piece, ReadGauges, RequestLabels, Telemetry, WorkSpan
 from .instruments import PROBLEMS, REQUEST_DURATION, Instrument
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from .meters import OtelMetrics
     from .prometheus import PrometheusMetrics
 
-_REQUEST_KEY = "flask_tenant_provisioning.telemetry"
+#: Seconds between two looks for an SDK while there is none.
+LOOK_SECONDS = 1.0
 
 
 class OpenTelemetrySink:
@@ -39,6 +41,9 @@ class ActiveTelemetry(Telemetry):
         self, prefix: str, opentelemetry: OpenTelemetrySink | None, prometheus: PrometheusMetrics | None
     ) -> None:
         self._prefix = prefix
+        self._described: dict[RequestLabels, tuple[str, dict[str, str]]] = {}
+        self._is_recording = False
+        self._look_at = -math.inf
         self._opentelemetry, self._prometheus = opentelemetry, prometheus
         self._meters: list[OtelMetrics | PrometheusMetrics] = []
         if opentelemetry is not None:
@@ -46,36 +51,52 @@ class ActiveTelemetry(Telemetry):
         if prometheus is not None:
             self._meters.append(prometheus)
 
+    def is_recording(self) -> bool:
+        """Return whether something takes spans or metrics at present. An SDK may be set up after the app is."""
+        if self._is_recording:
+            return True
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        self._is_recording = any(self.find_sinks().values())
+        return self._is_recording
+
+    def is_tracing(self) -> bool:
+        """Return whether something takes spans at present."""
+        return self._opentelemetry is not None and self.is_recording() and self._opentelemetry.tracing.has_sdk()
+
     def start_request(self, environ: WSGIEnvironment, labels: RequestLabels) -> None:
         """Start the span and the time of a request, and make the span the current one."""
         span = None
-        if self._opentelemetry is not None:
-            if self._opentelemetry.tracing.has_sdk():
-                route = f"{self._prefix}{labels.route}"
-                attributes = {"http.request.method": labels.method, "http.route": route}
-                span = self._opentelemetry.tracing.start_request_span(environ, f"{labels.method} {route}", attributes)
-            elif self._prometheus is None and not self._opentelemetry.metrics.has_sdk():
-                return
-        environ[_REQUEST_KEY] = time.perf_counter(), labels, span
+        if self._opentelemetry is not None and self._opentelemetry.tracing.has_sdk():
+            name, attributes = self._describe_request(labels)
+            span = self._opentelemetry.tracing.start_request_span(environ, name, attributes)
+        environ[REQUEST_KEY] = time.perf_counter(), labels, span
 
     def finish_request(self, environ: WSGIEnvironment, status: int) -> None:
-        """Record a request that `start_request` started; do nothing for another one."""
-        state = environ.pop(_REQUEST_KEY, None)
-        if state is None:
-            return
-        started, request, span = state
+        """Record a request that `start_request` started, which has put `REQUEST_KEY` into its environ."""
+        started, request, span = environ.pop(REQUEST_KEY)
         seconds = time.perf_counter() - started
         if span is not None and self._opentelemetry is not None:
             self._opentelemetry.tracing.end_request_span(span, status)
         text = str(status)
-        labels = {"method": request.method, "route": request.route, "status": text}
-        self.record(REQUEST_DURATION, seconds, labels)
+        self.record(REQUEST_DURATION, seconds, {"method": request.method, "route": request.route, "status": text})
         if PROBLEM_KEY in environ:
             self.count(PROBLEMS, 1, {"status": text, "code": environ[PROBLEM_KEY]})
 
+    def _describe_request(self, labels: RequestLabels) -> tuple[str, dict[str, str]]:
+        """Return the name and the attributes of a request's span, made once for each route and method."""
+        described = self._described.get(labels)
+        if described is None:
+            route = f"{self._prefix}{labels.route}"
+            attributes = {"http.request.method": labels.method, "http.route": route}
+            described = self._described.setdefault(labels, (f"{labels.method} {route}", attributes))
+        return described
+
     def get_traceparent(self) -> str | None:
         """Return the `traceparent` of the current span; None without one."""
-        if self._opentelemetry is None or not self._opentelemetry.tracing.has_sdk():
+        if self._opentelemetry is None or not self.is_tracing():
             return None
         return self._opentelemetry.get_traceparent()
 
@@ -107,14 +128,9 @@ class ActiveTelemetry(Telemetry):
         finally:
             self.record(instrument, time.perf_counter() - started, {**labels, "outcome": piece.outcome})
 
-    @contextmanager
-    def trace_transaction(self) -> Iterator[None]:
-        """Context manager of a unit of work, which is a span if it is part of a trace."""
-        if self._opentelemetry is None:
-            yield
-            return
-        with self._opentelemetry.tracing.open_transaction_span():
-            yield
+    def trace_transaction(self) -> AbstractContextManager[None]:
+        """Return a context manager of a unit of work, which is a span if it is part of a trace."""
+        return nullcontext() if self._opentelemetry is None else self._opentelemetry.tracing.open_transaction_span()
 
     def observe(self, read: ReadGauges) -> None:
         """Read gauges by `read` whenever metrics are collected."""

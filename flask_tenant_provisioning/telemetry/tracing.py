@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 SCOPE = "flask_tenant_provisioning"
-#: Seconds between two looks for an SDK while there is none.
-LOOK_SECONDS = 1.0
 #: The longest `traceparent` and `tracestate` that are read. Version 00 has 55 characters; a later one may have more.
 MAX_TRACEPARENT, MAX_TRACESTATE = 128, 512
 #: The outcomes of background work that are no error.
@@ -36,18 +33,15 @@ def is_sdk(provider: object) -> bool:
 
 
 class Tracing:
-    """Spans of one mount. Without an SDK it starts none, and looks for one again every `LOOK_SECONDS`."""
+    """Spans of one mount. None is started without an SDK."""
 
     def __init__(self) -> None:
         self._tracer = trace.get_tracer(SCOPE)
         self._has_sdk = False
-        self._look_at = 0.0
 
     def has_sdk(self) -> bool:
-        """Return whether the host's process has set up an SDK for traces."""
-        if not self._has_sdk and (now := time.monotonic()) >= self._look_at:
-            self._look_at = now + LOOK_SECONDS
-            self._has_sdk = is_sdk(trace.get_tracer_provider())
+        """Return whether the host's process has set up an SDK for traces, which it does once."""
+        self._has_sdk = self._has_sdk or is_sdk(trace.get_tracer_provider())
         return self._has_sdk
 
     def start_request_span(

@@ -18,7 +18,7 @@ from ..access.principal import ANONYMOUS, METRICS_READER
 from ..mount import Mount
 from ..rate_limits import enforce_rate_limit
 from ..responses import get_request_id, set_common_headers
-from ..telemetry.base import RequestLabels
+from ..telemetry.base import REQUEST_KEY, RequestLabels
 from .docs_links import follow_link, has_valid_cookie
 from .errors import register_error_handlers
 from .headers import add_accept_patch, require_json_acceptable
@@ -56,7 +56,8 @@ def _finish_response(response: Response) -> Response:
 def _finish_measured(mount: Mount, response: Response) -> Response:
     """Set the headers of every response, and record the request in the metrics and its span."""
     response = _finish_response(response)
-    mount.telemetry.finish_request(request.environ, response.status_code)
+    if REQUEST_KEY in request.environ:
+        mount.telemetry.finish_request(request.environ, response.status_code)
     return response
 
 
@@ -82,12 +83,14 @@ _KNOWN_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATC
 
 def _measure_view(view: Callable[..., Response], mount: Mount, template: str) -> Callable[..., Response]:
     """Return a view that starts the request's span and time before `view`, if telemetry is on; else `view` itself."""
-    if not mount.telemetry.is_on:
+    telemetry = mount.telemetry
+    if not telemetry.is_on:
         return view
     labels = {method: RequestLabels(method, template) for method in (*_KNOWN_METHODS, OTHER_METHOD)}
 
     def measured_view(**path: Any) -> Response:
-        mount.telemetry.start_request(request.environ, labels.get(request.method, labels[OTHER_METHOD]))
+        if telemetry.is_recording():
+            telemetry.start_request(request.environ, labels.get(request.method, labels[OTHER_METHOD]))
         return view(**path)
 
     return functools.update_wrapper(measured_view, view)

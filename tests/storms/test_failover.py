@@ -85,7 +85,7 @@ def create_concurrently(partner: Caller) -> Counter[int]:
 
 
 def health(partner: Caller) -> tuple[str, str]:
-    document = partner.app.test_client().get(f"{PREFIX}/health").get_json()
+    document = partner.with_roles("provisioning-admin")("GET", "/health").get_json()
     return document["status"], document["database"]["status"]
 
 
