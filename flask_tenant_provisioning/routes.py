@@ -15,6 +15,7 @@ from .usage import routes as usage_routes
 from .web.routing import Route
 from .webhooks.routes import routes as webhook_routes
 
+#: The routes that every mount has.
 ROUTES: tuple[Route, ...] = (
     *tenant_routes,
     *step_routes,
@@ -26,13 +27,10 @@ ROUTES: tuple[Route, ...] = (
     *event_routes,
     *webhook_routes,
     *health_routes,
-    *metrics_routes,
     *openapi_routes,
 )
 
 
 def select_routes(config: Config) -> tuple[Route, ...]:
-    """Return the routes of a mount with this configuration: ``GET /metrics`` only where it is turned on."""
-    if "prometheus" in config.telemetry:
-        return ROUTES
-    return tuple(route for route in ROUTES if route not in metrics_routes)
+    """Return the routes of a mount with this configuration: ``GET /metrics`` only where Prometheus is turned on."""
+    return (*ROUTES, *metrics_routes) if "prometheus" in config.telemetry else ROUTES

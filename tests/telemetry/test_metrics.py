@@ -137,7 +137,6 @@ def test_gauges_show_queues_connections_and_licence(host: StepHost) -> None:
     assert 300 < find_sample(text, "provisioning_license_remaining_days", {}) < 366  # type: ignore[operator]
 
 
-@pytest.mark.postgresql
 def test_connections_of_the_pool_are_shown(host: StepHost) -> None:
     host.open().create()
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.health.routes import metrics_routes
 from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.testing.callers import TENANTS, Caller, get_tenant_path
 from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 NEVER = "01890000-0000-7000-8000-000000000000"
-#: Those that every mount has.
-GUARDED = [route for route in ROUTES if isinstance(route.permissions, tuple) and route not in metrics_routes]
+GUARDED = [route for route in ROUTES if isinstance(route.permissions, tuple)]
 
 guarded = pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.rule}")
 
