@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ..config import ConfigurationError
 from .base import ReadGauges, Reading
 from .instruments import INSTRUMENTS, POOL_CONNECTIONS, POOL_LIMIT, Instrument
 
@@ -32,7 +33,10 @@ class PrometheusMetrics:
 
     def __init__(self, mount: str) -> None:
         self._mount = mount
-        self._is_multiprocess = bool(os.environ.get(MULTIPROCESS_VARIABLE))
+        folder = os.environ.get(MULTIPROCESS_VARIABLE)
+        if folder and not os.path.isdir(folder):
+            raise ConfigurationError(f"{MULTIPROCESS_VARIABLE} must name a folder that exists, not {folder!r}.")
+        self._is_multiprocess = bool(folder)
         self._readers: list[ReadGauges] = []
         self._process_readers: list[ReadGauges] = []
         self._children: dict[Any, Any] = {}

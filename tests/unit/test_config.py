@@ -406,7 +406,12 @@ def test_a_secret_is_not_shown_with_the_settings() -> None:
     texts = SECRETS - {"database_options", "encryption_keys", "license_public_keys", "rate_limit_storage"}
     url = f"redis://:{SECRET}@127.0.0.1"
     assert SECRET not in repr(
-        read(encryption_keys=[SECRET * 3], rate_limit_storage=url, **dict.fromkeys(texts, SECRET))
+        read(
+            encryption_keys=[SECRET * 3],
+            rate_limit_storage=url,
+            **dict.fromkeys(texts - {"metrics_token"}, SECRET),
+            metrics_token=SECRET * 3,
+        )
     )
 
 
