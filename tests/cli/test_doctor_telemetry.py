@@ -75,7 +75,7 @@ else:
         (
             ["opentelemetry.sdk"],
             ["opentelemetry"],
-            "warn  telemetry       opentelemetry: no SDK is installed, so nothing is recorded / pip install opentelemetry-sdk",
+            "no SDK is installed, so nothing is recorded / pip install opentelemetry-sdk and an exporter",
         ),
     ],
     ids=["otel", "prometheus", "neither", "sdk"],

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from flask_tenant_provisioning.telemetry.instruments import INSTRUMENTS
+from flask_tenant_provisioning.telemetry.instruments import INSTRUMENTS, SPANS
 from tests.support.callers import EXAMPLE, Caller
 from tests.support.database import postgresql
 from tests.support.hosts import PREFIX, make_host
@@ -32,6 +32,7 @@ from tests.support.webhooks.plain_receiver import LOCAL_WEBHOOKS, open_receiver
 from tests.support.workers.step_hosts import StepHost
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "observability"
+PAGE = FOLDER.parents[1] / "docs" / "observability.md"
 ALERTS, DASHBOARD = FOLDER / "alerts.yml", FOLDER / "dashboard.json"
 _NAME = re.compile(r"\bprovisioning_[a-z_]+")
 
@@ -41,6 +42,21 @@ def read_queries() -> list[str]:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
     return [query.replace("$mount", ".*").replace("$__rate_interval", "1m") for query in queries]
+
+
+@pytest.mark.one_database
+def test_tables_of_the_page_are_those_of_the_code() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    metrics = [
+        f"| `{metric.name}` | `{metric.prometheus_name}` | {metric.kind} "
+        f"| {', '.join(f'`{label}`' for label in metric.labels) or '–'} | {metric.meaning} |"
+        for metric in INSTRUMENTS
+    ]
+    spans = [f"| `{span.name}` | {span.kind} | {span.meaning} |" for span in SPANS]
+    alerts = re.findall(r"alert: (\w+)", ALERTS.read_text())
+    assert [row for row in rows if row.startswith("| `provisioning.")] == metrics
+    assert [row for row in rows if row in spans] == spans
+    assert [row.split("`")[1] for row in rows if row.startswith("| `Provisioning")] == alerts
 
 
 @pytest.fixture
