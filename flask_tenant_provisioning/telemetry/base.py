@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+#: Seconds between two looks for an SDK while there is none.
+LOOK_SECONDS = 1.0
 #: What `start_request` remembers of a request, in its WSGI environ.
 REQUEST_KEY = "flask_tenant_provisioning.telemetry"
 #: The code of the problem that a request is answered with, in its WSGI environ.

@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from .base import ReadGauges, Reading
+from .base import LOOK_SECONDS, ReadGauges, Reading
 from .instruments import INSTRUMENTS, Instrument
 from .tracing import SCOPE, is_sdk
 
@@ -31,6 +31,7 @@ class OtelMetrics:
         self._readers: list[ReadGauges] = []
         self._latest: tuple[float, Sequence[Reading]] = (float("-inf"), ())
         self._has_sdk = False
+        self._look_at = float("-inf")
         for instrument in INSTRUMENTS:
             if instrument.kind == "counter":
                 self._counters[instrument] = meter.create_counter(
@@ -49,8 +50,13 @@ class OtelMetrics:
                 )
 
     def has_sdk(self) -> bool:
-        """Return whether the host's process has set up an SDK for metrics, which it does once."""
-        self._has_sdk = self._has_sdk or is_sdk(metrics.get_meter_provider())
+        """Return whether the host's process has set up an SDK for metrics, which it does once.
+
+        Without one, it looks again every `LOOK_SECONDS`: a look takes a microsecond.
+        """
+        if not self._has_sdk and (now := time.monotonic()) >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._has_sdk = is_sdk(metrics.get_meter_provider())
         return self._has_sdk
 
     def count(self, instrument: Instrument, amount: int, labels: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from .base import PROBLEM_KEY, REQUEST_KEY, Piece, ReadGauges, RequestLabels, Telemetry, WorkSpan
+from .base import LOOK_SECONDS, PROBLEM_KEY, REQUEST_KEY, Piece, ReadGauges, RequestLabels, Telemetry, WorkSpan
 from .instruments import PROBLEMS, REQUEST_DURATION, Instrument
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from .meters import OtelMetrics
     from .prometheus import PrometheusMetrics
-
-#: Seconds between two looks for an SDK while there is none.
-LOOK_SECONDS = 1.0
 
 
 class OpenTelemetrySink:
