@@ -30,6 +30,7 @@ from .config_checks import (
     check_rate_limit_storage,
     check_rate_limits,
     check_server_urls,
+    check_telemetry,
     check_url_schemes,
     check_web_url,
     choice,
@@ -74,7 +75,15 @@ PARTNER_ADMIN = (
     "webhook:read", "webhook:manage", "event:read",
 )  # fmt: skip
 PARTNER_VIEWER = tuple(permission for permission in PARTNER_ADMIN if permission.endswith(":read"))
-PROVISIONING_ADMIN = (*PARTNER_ADMIN, "tenant:purge", "partner:read", "partner:manage", "audit:read", "license:read")
+PROVISIONING_ADMIN = (
+    *PARTNER_ADMIN,
+    "tenant:purge",
+    "partner:read",
+    "partner:manage",
+    "audit:read",
+    "license:read",
+    "metrics:read",
+)
 #: The API's own permissions, each with what it allows. A host may declare more: `TenantProvisioning.permission`.
 PERMISSIONS: dict[str, str] = {
     "tenant:create": "Create tenants.",
@@ -93,6 +102,7 @@ PERMISSIONS: dict[str, str] = {
     "partner:manage": "Register, change, suspend and remove partners.",
     "audit:read": "Read who changed what, from which address.",
     "license:read": "Read the state of the licence.",
+    "metrics:read": "Read the metrics of the API.",
 }
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     "partner-admin": PARTNER_ADMIN,
@@ -445,6 +455,22 @@ class Config:
     )
     worker_lease_seconds: int = key(
         30, "Seconds after which other workers take over the work of one that has died.", number(1, 3600)
+    )
+
+    # Metrics and traces
+
+    telemetry: tuple[str, ...] = key(
+        (),
+        "Where spans and metrics go: `opentelemetry`, to the SDK that the host sets up (extra `otel`); `prometheus`, "
+        "to `GET /metrics` (extra `prometheus`). Empty: nothing is recorded, and neither library is loaded.",
+        check_telemetry,
+    )
+    metrics_token: str | None = key(
+        None,
+        "A token of 16 characters or more that may read `GET /metrics` and `GET /health`, besides callers with "
+        "`metrics:read`: for Prometheus, as a bearer token that does not expire.",
+        optional(regex(r"[A-Za-z0-9._~+/-]{16,512}=*", "a text of 16 to 512 of A-Z a-z 0-9 . _ ~ + / -")),
+        secret=True,
     )
 
     # The licence and the keys that verify it

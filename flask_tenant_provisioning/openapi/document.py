@@ -20,7 +20,7 @@ from ..web.headers import JSON
 from . import components, event_schemas, examples, host_schemas, operations, problem_schemas, responses
 from .composition import compose_examples
 from .converter import Converter
-from .links import build_links, get_path_template
+from .links import build_links
 from .problem_types import explain_problems
 from .schemas import get_component_name
 
@@ -71,7 +71,7 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     _describe_shared(spec, api)
     for route in api.routes:
         operation = operations.build_operation(route, api)
-        spec.path(get_path_template(route), operations={route.method.lower(): operation})
+        spec.path(route.path_template, operations={route.method.lower(): operation})
     _describe_problems(spec, api, server)
     if api.registry.fields is not None:
         host_schemas.describe_custom_fields(spec, cast(Converter, plugin.converter), api.registry.fields)

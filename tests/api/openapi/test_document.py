@@ -14,7 +14,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.errors import iter_problem_classes
-from flask_tenant_provisioning.openapi.links import get_path_template
 from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.web.blueprint import UNMATCHED
 from flask_tenant_provisioning.web.routing import Route
@@ -69,7 +68,7 @@ def test_every_rule_of_the_blueprint_is_documented_and_nothing_else(app: Flask, 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.endpoint)
 def test_every_operation_documents_the_permissions_of_its_route(documented: DocumentedHost, route: Route) -> None:
-    operation = documented.operation(route.method, get_path_template(route))
+    operation = documented.operation(route.method, route.path_template)
     needed = [] if route.public else list(route.permissions)  # type: ignore[arg-type]
     assert operation["x-permissions"] == needed
     assert operation["security"] == ([{"bearerAuth": needed}] if needed else [])
@@ -80,7 +79,7 @@ def test_every_operation_documents_the_permissions_of_its_route(documented: Docu
 def test_every_operation_is_refused_to_a_stranger_as_documented(app: Flask, documented: DocumentedHost) -> None:
     for route in ROUTES:
         if not route.public:
-            path = get_path_template(route)
+            path = route.path_template
             place = PREFIX + path.format_map(defaultdict(lambda: NOBODY))
             response = app.test_client().open(place, method=route.method)
             assert response.status_code == 401
@@ -95,7 +94,7 @@ def test_every_problem_code_of_the_catalogue_is_documented(documented: Documente
 def test_every_problem_of_a_route_is_among_its_answers(documented: DocumentedHost) -> None:
     for route in ROUTES:
         for kind in route.problems:
-            response = documented.find_response(route.method, get_path_template(route), kind.status)
+            response = documented.find_response(route.method, route.path_template, kind.status)
             assert kind.code in response["content"]["application/problem+json"]["examples"]
 
 
@@ -327,7 +326,7 @@ def test_without_rate_limits_no_operation_documents_429(documented: DocumentedHo
     assert not {"RateLimit", "RateLimit-Policy"} & documented.document["components"]["headers"].keys()
     for route in ROUTES:
         assert "RateLimited" not in json.dumps(
-            documented.operation(route.method, get_path_template(route))["responses"]
+            documented.operation(route.method, route.path_template)["responses"]
         )
 
 
@@ -335,12 +334,12 @@ def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost])
     documented = host(PROVISIONING_RATE_LIMITS={"write": "2/hour", "bulk": "1/hour"})
     assert list(OpenAPIV31SpecValidator(documented.document).iter_errors()) == []
     for route in ROUTES:
-        operation = documented.operation(route.method, get_path_template(route))
+        operation = documented.operation(route.method, route.path_template)
         counted = route.rate_class in ("write", "bulk")
         assert operation.get("x-rate-limit") == (route.rate_class if counted else None), route.endpoint
         assert ("RateLimited" in json.dumps(operation["responses"])) is counted, route.endpoint
         for status in route.responses:
-            headers = documented.find_response(route.method, get_path_template(route), status)["headers"]
+            headers = documented.find_response(route.method, route.path_template, status)["headers"]
             assert {"RateLimit", "RateLimit-Policy"}.issubset(headers) is counted, (route.endpoint, status)
     partner = Caller(documented.app)
     for status in (201, 400, 429):
