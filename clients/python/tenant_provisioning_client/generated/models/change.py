@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import frozen as _attrs_frozen
+
+T = TypeVar("T", bound="Change")
+
+
+@_attrs_frozen(kw_only=True)
+class Change:
+    """Change
+
+    Attributes:
+        previous (Any):
+        new (Any):
+    """
+
+    previous: Any
+    new: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON has it."""
+        previous = self.previous
+        new = self.new
+        field_dict: dict[str, Any] = {}
+        field_dict["previous"] = previous
+        field_dict["new"] = new
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
+        d = dict(src_dict)
+        previous = d.pop("previous")
+        new = d.pop("new")
+        return cls(
+            previous=previous,
+            new=new,
+        )

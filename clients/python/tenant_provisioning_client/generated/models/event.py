@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import frozen as _attrs_frozen
+
+from ..models.event_type import EventType, check_event_type
+
+if TYPE_CHECKING:
+    from ..models.actor import Actor
+    from ..models.event_changes import EventChanges
+    from ..models.event_data import EventData
+
+
+T = TypeVar("T", bound="Event")
+
+
+@_attrs_frozen(kw_only=True)
+class Event:
+    """Event
+
+    Attributes:
+        id (str):
+        type_ (EventType):
+        timestamp (datetime.datetime):
+        partner (str):
+        tenant (None | str):
+        request_id (None | str):
+        actor (Actor):
+        data (EventData):
+        changes (EventChanges):
+    """
+
+    id: str
+    type_: EventType
+    timestamp: datetime.datetime
+    partner: str
+    tenant: None | str
+    request_id: None | str
+    actor: Actor
+    data: EventData
+    changes: EventChanges
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON has it."""
+        id = self.id
+        type_: str = self.type_
+        timestamp = self.timestamp.isoformat()
+        partner = self.partner
+        tenant: None | str
+        tenant = self.tenant
+        request_id: None | str
+        request_id = self.request_id
+        actor = self.actor.to_dict()
+        data = self.data.to_dict()
+        changes = self.changes.to_dict()
+        field_dict: dict[str, Any] = {}
+        field_dict["id"] = id
+        field_dict["type"] = type_
+        field_dict["timestamp"] = timestamp
+        field_dict["partner"] = partner
+        field_dict["tenant"] = tenant
+        field_dict["request_id"] = request_id
+        field_dict["actor"] = actor
+        field_dict["data"] = data
+        field_dict["changes"] = changes
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
+        from ..models.actor import Actor  # noqa: PLC0415
+        from ..models.event_changes import EventChanges  # noqa: PLC0415
+        from ..models.event_data import EventData  # noqa: PLC0415
+
+        d = dict(src_dict)
+        id = d.pop("id")
+        type_ = check_event_type(d.pop("type"))
+
+        timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
+
+        partner = d.pop("partner")
+
+        def _parse_tenant(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        tenant = _parse_tenant(d.pop("tenant"))
+
+        def _parse_request_id(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        request_id = _parse_request_id(d.pop("request_id"))
+
+        actor = Actor.from_dict(d.pop("actor"))
+
+        data = EventData.from_dict(d.pop("data"))
+
+        changes = EventChanges.from_dict(d.pop("changes"))
+
+        return cls(
+            id=id,
+            type_=type_,
+            timestamp=timestamp,
+            partner=partner,
+            tenant=tenant,
+            request_id=request_id,
+            actor=actor,
+            data=data,
+            changes=changes,
+        )

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import frozen as _attrs_frozen
+
+T = TypeVar("T", bound="Recovered")
+
+
+@_attrs_frozen(kw_only=True)
+class Recovered:
+    """Recovered
+
+    Attributes:
+        webhook (str):
+        since (datetime.datetime):
+        deliveries (int):
+    """
+
+    webhook: str
+    since: datetime.datetime
+    deliveries: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON has it."""
+        webhook = self.webhook
+        since = self.since.isoformat()
+        deliveries = self.deliveries
+        field_dict: dict[str, Any] = {}
+        field_dict["webhook"] = webhook
+        field_dict["since"] = since
+        field_dict["deliveries"] = deliveries
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
+        d = dict(src_dict)
+        webhook = d.pop("webhook")
+        since = datetime.datetime.fromisoformat(d.pop("since"))
+
+        deliveries = d.pop("deliveries")
+        return cls(
+            webhook=webhook,
+            since=since,
+            deliveries=deliveries,
+        )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import frozen as _attrs_frozen
+
+if TYPE_CHECKING:
+    from ..models.settings_effective import SettingsEffective
+    from ..models.settings_explicit import SettingsExplicit
+    from ..models.settings_sources import SettingsSources
+
+
+T = TypeVar("T", bound="Settings")
+
+
+@_attrs_frozen(kw_only=True)
+class Settings:
+    """Settings
+
+    Attributes:
+        version (int):
+        effective (SettingsEffective):
+        explicit (SettingsExplicit):
+        sources (SettingsSources):
+    """
+
+    version: int
+    effective: SettingsEffective
+    explicit: SettingsExplicit
+    sources: SettingsSources
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON has it."""
+        version = self.version
+        effective = self.effective.to_dict()
+        explicit = self.explicit.to_dict()
+        sources = self.sources.to_dict()
+        field_dict: dict[str, Any] = {}
+        field_dict["version"] = version
+        field_dict["effective"] = effective
+        field_dict["explicit"] = explicit
+        field_dict["sources"] = sources
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
+        from ..models.settings_effective import SettingsEffective  # noqa: PLC0415
+        from ..models.settings_explicit import SettingsExplicit  # noqa: PLC0415
+        from ..models.settings_sources import SettingsSources  # noqa: PLC0415
+
+        d = dict(src_dict)
+        version = d.pop("version")
+        effective = SettingsEffective.from_dict(d.pop("effective"))
+
+        explicit = SettingsExplicit.from_dict(d.pop("explicit"))
+
+        sources = SettingsSources.from_dict(d.pop("sources"))
+
+        return cls(
+            version=version,
+            effective=effective,
+            explicit=explicit,
+            sources=sources,
+        )
