@@ -160,7 +160,11 @@ def find_references(node: Any) -> list[str]:
 
 
 def reduce_schema(node: Any) -> Any:
-    """Return a schema without what does not concern a reader: ids are text, and any value is one without a type."""
+    """Return a schema as a reader needs it.
+
+    Ids are text, objects may have more members than this version knows, such as the host's own fields, and a value of
+    any type has none.
+    """
     if isinstance(node, list):
         return [reduce_schema(item) for item in node]
     if not isinstance(node, dict):
@@ -169,6 +173,8 @@ def reduce_schema(node: Any) -> Any:
     types = reduced.get("type")
     if reduced.get("format") == "uuid":
         del reduced["format"]
+    if reduced.get("additionalProperties") is False:
+        del reduced["additionalProperties"]
     if isinstance(types, list) and "enum" in reduced:
         values = [value for value in reduced.pop("enum") if value is not None]
         return {"anyOf": [{**reduced, "type": "string", "enum": values}, {"type": "null"}]}

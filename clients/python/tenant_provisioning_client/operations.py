@@ -14,6 +14,7 @@ from .generated.types import UNSET, Unset
 
 T = TypeVar("T", covariant=True)
 
+_IDS_WITH_SLASHES = {"external_id", "partner_id"}
 #: What a parameter of a path or a query may be.
 Value = str | int | float | bool | datetime | Unset | None
 
@@ -112,10 +113,14 @@ def select_given(**members: Any) -> dict[str, Any]:
 
 
 def quote_segment(name: str, value: str) -> str:
-    """Return an id as one segment of a path."""
+    """Return an id as one segment of a path.
+
+    Servers decode ``%2F`` before they look at the path, so an id with a slash would name another operation, except
+    where ids may have slashes.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text or an object that the client has returned, not {value!r}.")
-    if value in ("", ".", ".."):
+    if value in ("", ".", "..") or ("/" in value and name not in _IDS_WITH_SLASHES):
         raise ValueError(f"{name} cannot be {value!r}.")
     return quote(value, safe="")
 

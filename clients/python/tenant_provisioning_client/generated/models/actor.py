@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..types import UNSET, Unset
 
@@ -25,6 +25,7 @@ class Actor:
     partner: None | str
     address: None | str | Unset = UNSET
     user_agent: None | str | Unset = UNSET
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -43,6 +44,7 @@ class Actor:
         else:
             user_agent = self.user_agent
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["sub"] = sub
         field_dict["partner"] = partner
         if address is not UNSET:
@@ -88,9 +90,17 @@ class Actor:
 
         user_agent = _parse_user_agent(d.pop("user_agent", UNSET))
 
+        additional_properties = d
         return cls(
             sub=sub,
             partner=partner,
             address=address,
             user_agent=user_agent,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

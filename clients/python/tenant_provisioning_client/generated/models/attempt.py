@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 T = TypeVar("T", bound="Attempt")
 
@@ -28,6 +28,7 @@ class Attempt:
     latency_ms: int
     error: None | str
     answer: None | str
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -41,6 +42,7 @@ class Attempt:
         answer: None | str
         answer = self.answer
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["number"] = number
         field_dict["at"] = at
         field_dict["status"] = status
@@ -79,6 +81,7 @@ class Attempt:
 
         answer = _parse_answer(d.pop("answer"))
 
+        additional_properties = d
         return cls(
             number=number,
             at=at,
@@ -86,4 +89,11 @@ class Attempt:
             latency_ms=latency_ms,
             error=error,
             answer=answer,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.bulk_item_state import BulkItemState, check_bulk_item_state
 
@@ -34,6 +34,7 @@ class BulkItem:
     tenant: None | str
     external_id: None | str
     problem: BulkItemProblemType0 | None
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -53,6 +54,7 @@ class BulkItem:
         else:
             problem = self.problem
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["row"] = row
         field_dict["state"] = state
         field_dict["status"] = status
@@ -106,6 +108,7 @@ class BulkItem:
 
         problem = _parse_problem(d.pop("problem"))
 
+        additional_properties = d
         return cls(
             row=row,
             state=state,
@@ -113,4 +116,11 @@ class BulkItem:
             tenant=tenant,
             external_id=external_id,
             problem=problem,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.bulk_job_mode import BulkJobMode, check_bulk_job_mode
 from ..models.bulk_job_operation import BulkJobOperation, check_bulk_job_operation
@@ -50,6 +50,7 @@ class BulkJob:
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -77,6 +78,7 @@ class BulkJob:
         else:
             finished_at = self.finished_at
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["job"] = job
         field_dict["partner"] = partner
         field_dict["operation"] = operation
@@ -145,6 +147,7 @@ class BulkJob:
 
         finished_at = _parse_finished_at(d.pop("finished_at"))
 
+        additional_properties = d
         return cls(
             job=job,
             partner=partner,
@@ -161,4 +164,11 @@ class BulkJob:
             created_at=created_at,
             started_at=started_at,
             finished_at=finished_at,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 T = TypeVar("T", bound="Change")
 
@@ -19,12 +19,14 @@ class Change:
 
     previous: Any
     new: Any
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
         previous = self.previous
         new = self.new
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["previous"] = previous
         field_dict["new"] = new
         return field_dict
@@ -35,7 +37,15 @@ class Change:
         d = dict(src_dict)
         previous = d.pop("previous")
         new = d.pop("new")
+        additional_properties = d
         return cls(
             previous=previous,
             new=new,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.delivery_state import DeliveryState, check_delivery_state
 
@@ -40,6 +40,7 @@ class Delivery:
     next_attempt_at: datetime.datetime | None
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -64,6 +65,7 @@ class Delivery:
         else:
             finished_at = self.finished_at
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["delivery"] = delivery
         field_dict["webhook"] = webhook
         field_dict["partner"] = partner
@@ -130,6 +132,7 @@ class Delivery:
 
         finished_at = _parse_finished_at(d.pop("finished_at"))
 
+        additional_properties = d
         return cls(
             delivery=delivery,
             webhook=webhook,
@@ -142,4 +145,11 @@ class Delivery:
             next_attempt_at=next_attempt_at,
             created_at=created_at,
             finished_at=finished_at,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

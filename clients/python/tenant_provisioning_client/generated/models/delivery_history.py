@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.delivery_history_state import DeliveryHistoryState, check_delivery_history_state
 
@@ -46,6 +46,7 @@ class DeliveryHistory:
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
     history: list[Attempt]
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -75,6 +76,7 @@ class DeliveryHistory:
             history.append(history_item)
 
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["delivery"] = delivery
         field_dict["webhook"] = webhook
         field_dict["partner"] = partner
@@ -151,6 +153,7 @@ class DeliveryHistory:
 
             history.append(history_item)
 
+        additional_properties = d
         return cls(
             delivery=delivery,
             webhook=webhook,
@@ -164,4 +167,11 @@ class DeliveryHistory:
             created_at=created_at,
             finished_at=finished_at,
             history=history,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

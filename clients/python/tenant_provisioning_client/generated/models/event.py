@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.event_type import EventType, check_event_type
 
@@ -42,6 +42,7 @@ class Event:
     actor: Actor
     data: EventData
     changes: EventChanges
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -57,6 +58,7 @@ class Event:
         data = self.data.to_dict()
         changes = self.changes.to_dict()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["id"] = id
         field_dict["type"] = type_
         field_dict["timestamp"] = timestamp
@@ -103,6 +105,7 @@ class Event:
 
         changes = EventChanges.from_dict(d.pop("changes"))
 
+        additional_properties = d
         return cls(
             id=id,
             type_=type_,
@@ -113,4 +116,11 @@ class Event:
             actor=actor,
             data=data,
             changes=changes,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

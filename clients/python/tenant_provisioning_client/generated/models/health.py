@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.health_status import HealthStatus, check_health_status
 
@@ -28,6 +28,7 @@ class Health:
     status: HealthStatus
     database: DatabaseHealth
     worker: WorkerHealth
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -35,6 +36,7 @@ class Health:
         database = self.database.to_dict()
         worker = self.worker.to_dict()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["status"] = status
         field_dict["database"] = database
         field_dict["worker"] = worker
@@ -53,8 +55,16 @@ class Health:
 
         worker = WorkerHealth.from_dict(d.pop("worker"))
 
+        additional_properties = d
         return cls(
             status=status,
             database=database,
             worker=worker,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.partner_status import PartnerStatus, check_partner_status
 
@@ -41,6 +41,7 @@ class Partner:
     version: int
     created_at: datetime.datetime
     updated_at: datetime.datetime
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -66,6 +67,7 @@ class Partner:
         created_at = self.created_at.isoformat()
         updated_at = self.updated_at.isoformat()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["partner"] = partner
         field_dict["name"] = name
         field_dict["contact"] = contact
@@ -142,6 +144,7 @@ class Partner:
 
         updated_at = datetime.datetime.fromisoformat(d.pop("updated_at"))
 
+        additional_properties = d
         return cls(
             partner=partner,
             name=name,
@@ -154,4 +157,11 @@ class Partner:
             version=version,
             created_at=created_at,
             updated_at=updated_at,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 if TYPE_CHECKING:
     from ..models.tenant_count import TenantCount
@@ -31,6 +31,7 @@ class PartnerUsage:
     tenants: TenantCount
     max_tenants: int | None
     remaining: int | None
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -44,6 +45,7 @@ class PartnerUsage:
         remaining: int | None
         remaining = self.remaining
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["partner"] = partner
         field_dict["name"] = name
         field_dict["status"] = status
@@ -84,6 +86,7 @@ class PartnerUsage:
 
         remaining = _parse_remaining(d.pop("remaining"))
 
+        additional_properties = d
         return cls(
             partner=partner,
             name=name,
@@ -91,4 +94,11 @@ class PartnerUsage:
             tenants=tenants,
             max_tenants=max_tenants,
             remaining=remaining,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

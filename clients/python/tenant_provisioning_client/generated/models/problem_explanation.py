@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 if TYPE_CHECKING:
     from ..models.problem_explanation_example import ProblemExplanationExample
@@ -33,6 +33,7 @@ class ProblemExplanation:
     meaning: str
     remedy: str
     example: ProblemExplanationExample
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -44,6 +45,7 @@ class ProblemExplanation:
         remedy = self.remedy
         example = self.example.to_dict()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["type"] = type_
         field_dict["code"] = code
         field_dict["title"] = title
@@ -67,6 +69,7 @@ class ProblemExplanation:
         remedy = d.pop("remedy")
         example = ProblemExplanationExample.from_dict(d.pop("example"))
 
+        additional_properties = d
         return cls(
             type_=type_,
             code=code,
@@ -75,4 +78,11 @@ class ProblemExplanation:
             meaning=meaning,
             remedy=remedy,
             example=example,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

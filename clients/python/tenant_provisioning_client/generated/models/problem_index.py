@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 if TYPE_CHECKING:
     from ..models.problem_type import ProblemType
@@ -21,6 +21,7 @@ class ProblemIndex:
     """
 
     items: list[ProblemType]
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -30,6 +31,7 @@ class ProblemIndex:
             items.append(items_item)
 
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["items"] = items
         return field_dict
 
@@ -46,6 +48,14 @@ class ProblemIndex:
 
             items.append(items_item)
 
+        additional_properties = d
         return cls(
             items=items,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

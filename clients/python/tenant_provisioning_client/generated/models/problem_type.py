@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 T = TypeVar("T", bound="ProblemType")
 
@@ -27,6 +27,7 @@ class ProblemType:
     status: int
     meaning: str
     remedy: str
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -37,6 +38,7 @@ class ProblemType:
         meaning = self.meaning
         remedy = self.remedy
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["type"] = type_
         field_dict["code"] = code
         field_dict["title"] = title
@@ -55,6 +57,7 @@ class ProblemType:
         status = d.pop("status")
         meaning = d.pop("meaning")
         remedy = d.pop("remedy")
+        additional_properties = d
         return cls(
             type_=type_,
             code=code,
@@ -62,4 +65,11 @@ class ProblemType:
             status=status,
             meaning=meaning,
             remedy=remedy,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.provisioning_phase import ProvisioningPhase, check_provisioning_phase
 from ..models.provisioning_state import ProvisioningState, check_provisioning_state
@@ -37,6 +37,7 @@ class Provisioning:
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
     steps: list[Step]
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -56,6 +57,7 @@ class Provisioning:
             steps.append(steps_item)
 
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["tenant"] = tenant
         field_dict["phase"] = phase
         field_dict["state"] = state
@@ -101,6 +103,7 @@ class Provisioning:
 
             steps.append(steps_item)
 
+        additional_properties = d
         return cls(
             tenant=tenant,
             phase=phase,
@@ -109,4 +112,11 @@ class Provisioning:
             created_at=created_at,
             finished_at=finished_at,
             steps=steps,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

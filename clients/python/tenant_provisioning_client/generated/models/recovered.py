@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 T = TypeVar("T", bound="Recovered")
 
@@ -22,6 +22,7 @@ class Recovered:
     webhook: str
     since: datetime.datetime
     deliveries: int
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -29,6 +30,7 @@ class Recovered:
         since = self.since.isoformat()
         deliveries = self.deliveries
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["webhook"] = webhook
         field_dict["since"] = since
         field_dict["deliveries"] = deliveries
@@ -42,8 +44,16 @@ class Recovered:
         since = datetime.datetime.fromisoformat(d.pop("since"))
 
         deliveries = d.pop("deliveries")
+        additional_properties = d
         return cls(
             webhook=webhook,
             since=since,
             deliveries=deliveries,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

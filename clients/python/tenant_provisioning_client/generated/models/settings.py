@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 if TYPE_CHECKING:
     from ..models.settings_effective import SettingsEffective
@@ -29,6 +29,7 @@ class Settings:
     effective: SettingsEffective
     explicit: SettingsExplicit
     sources: SettingsSources
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -37,6 +38,7 @@ class Settings:
         explicit = self.explicit.to_dict()
         sources = self.sources.to_dict()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["version"] = version
         field_dict["effective"] = effective
         field_dict["explicit"] = explicit
@@ -58,9 +60,17 @@ class Settings:
 
         sources = SettingsSources.from_dict(d.pop("sources"))
 
+        additional_properties = d
         return cls(
             version=version,
             effective=effective,
             explicit=explicit,
             sources=sources,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

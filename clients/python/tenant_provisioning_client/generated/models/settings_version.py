@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 if TYPE_CHECKING:
     from ..models.settings_actor import SettingsActor
@@ -31,6 +31,7 @@ class SettingsVersion:
     actor: SettingsActor
     request_id: None | str
     changes: SettingsVersionChanges
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -41,6 +42,7 @@ class SettingsVersion:
         request_id = self.request_id
         changes = self.changes.to_dict()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["version"] = version
         field_dict["timestamp"] = timestamp
         field_dict["actor"] = actor
@@ -69,10 +71,18 @@ class SettingsVersion:
 
         changes = SettingsVersionChanges.from_dict(d.pop("changes"))
 
+        additional_properties = d
         return cls(
             version=version,
             timestamp=timestamp,
             actor=actor,
             request_id=request_id,
             changes=changes,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.step_state import StepState, check_step_state
 
@@ -40,6 +40,7 @@ class Step:
     finished_at: datetime.datetime | None
     next_attempt_at: datetime.datetime | None
     error: None | StepError
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -72,6 +73,7 @@ class Step:
         else:
             error = self.error
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["name"] = name
         field_dict["after"] = after
         field_dict["state"] = state
@@ -157,6 +159,7 @@ class Step:
 
         error = _parse_error(d.pop("error"))
 
+        additional_properties = d
         return cls(
             name=name,
             after=after,
@@ -167,4 +170,11 @@ class Step:
             finished_at=finished_at,
             next_attempt_at=next_attempt_at,
             error=error,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

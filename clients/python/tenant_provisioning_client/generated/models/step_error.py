@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 T = TypeVar("T", bound="StepError")
 
@@ -19,12 +19,14 @@ class StepError:
 
     class_: str
     message: str
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
         class_ = self.class_
         message = self.message
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["class"] = class_
         field_dict["message"] = message
         return field_dict
@@ -35,7 +37,15 @@ class StepError:
         d = dict(src_dict)
         class_ = d.pop("class")
         message = d.pop("message")
+        additional_properties = d
         return cls(
             class_=class_,
             message=message,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

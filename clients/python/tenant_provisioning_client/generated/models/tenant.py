@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.tenant_status import TenantStatus, check_tenant_status
 
@@ -54,6 +54,7 @@ class Tenant:
     updated_at: datetime.datetime
     deleted_at: datetime.datetime | None
     purge_at: datetime.datetime | None
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -87,6 +88,7 @@ class Tenant:
         else:
             purge_at = self.purge_at
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["tenant"] = tenant
         field_dict["partner"] = partner
         field_dict["external_id"] = external_id
@@ -191,6 +193,7 @@ class Tenant:
 
         purge_at = _parse_purge_at(d.pop("purge_at"))
 
+        additional_properties = d
         return cls(
             tenant=tenant,
             partner=partner,
@@ -208,4 +211,11 @@ class Tenant:
             updated_at=updated_at,
             deleted_at=deleted_at,
             purge_at=purge_at,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

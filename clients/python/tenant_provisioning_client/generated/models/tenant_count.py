@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 T = TypeVar("T", bound="TenantCount")
 
@@ -27,6 +27,7 @@ class TenantCount:
     failed: int
     deleted: int
     total: int
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -37,6 +38,7 @@ class TenantCount:
         deleted = self.deleted
         total = self.total
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["active"] = active
         field_dict["suspended"] = suspended
         field_dict["provisioning"] = provisioning
@@ -55,6 +57,7 @@ class TenantCount:
         failed = d.pop("failed")
         deleted = d.pop("deleted")
         total = d.pop("total")
+        additional_properties = d
         return cls(
             active=active,
             suspended=suspended,
@@ -62,4 +65,11 @@ class TenantCount:
             failed=failed,
             deleted=deleted,
             total=total,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.webhook_disabled_reason_type_0 import WebhookDisabledReasonType0, check_webhook_disabled_reason_type_0
 from ..models.webhook_signing import WebhookSigning, check_webhook_signing
@@ -46,6 +46,7 @@ class Webhook:
     version: int
     created_at: datetime.datetime
     updated_at: datetime.datetime
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -74,6 +75,7 @@ class Webhook:
         created_at = self.created_at.isoformat()
         updated_at = self.updated_at.isoformat()
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["webhook"] = webhook
         field_dict["partner"] = partner
         field_dict["url"] = url
@@ -152,6 +154,7 @@ class Webhook:
 
         updated_at = datetime.datetime.fromisoformat(d.pop("updated_at"))
 
+        additional_properties = d
         return cls(
             webhook=webhook,
             partner=partner,
@@ -166,4 +169,11 @@ class Webhook:
             version=version,
             created_at=created_at,
             updated_at=updated_at,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -51,6 +51,7 @@ class WebhookSecret:
     created_at: datetime.datetime
     updated_at: datetime.datetime
     secret: None | str = _attrs_field(repr=False)
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -81,6 +82,7 @@ class WebhookSecret:
         secret: None | str
         secret = self.secret
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["webhook"] = webhook
         field_dict["partner"] = partner
         field_dict["url"] = url
@@ -167,6 +169,7 @@ class WebhookSecret:
 
         secret = _parse_secret(d.pop("secret"))
 
+        additional_properties = d
         return cls(
             webhook=webhook,
             partner=partner,
@@ -182,4 +185,11 @@ class WebhookSecret:
             created_at=created_at,
             updated_at=updated_at,
             secret=secret,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

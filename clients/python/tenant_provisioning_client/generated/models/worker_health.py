@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from attrs import frozen as _attrs_frozen
+from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.worker_health_status import WorkerHealthStatus, check_worker_health_status
 
@@ -23,6 +23,7 @@ class WorkerHealth:
     status: WorkerHealthStatus
     due: int
     lag_seconds: float
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -30,6 +31,7 @@ class WorkerHealth:
         due = self.due
         lag_seconds = self.lag_seconds
         field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
         field_dict["status"] = status
         field_dict["due"] = due
         field_dict["lag_seconds"] = lag_seconds
@@ -43,8 +45,16 @@ class WorkerHealth:
 
         due = d.pop("due")
         lag_seconds = d.pop("lag_seconds")
+        additional_properties = d
         return cls(
             status=status,
             due=due,
             lag_seconds=lag_seconds,
+            additional_properties=additional_properties,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
