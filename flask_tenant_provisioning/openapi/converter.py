@@ -82,6 +82,7 @@ class Converter(OpenAPIConverter):
         properties: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(schema, StrictSchema) and not is_input_schema(schema):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
+            properties.pop("additionalProperties", None)
             properties["required"] = [name for name in properties["properties"] if name not in optional]
         return properties
 

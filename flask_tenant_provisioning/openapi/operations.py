@@ -205,7 +205,8 @@ def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
 
 def get_link_name(response: Any, target: str) -> str:
     """Return the component name of the link from this kind of response to the operation `target`."""
-    return f"{get_component_name(find_document_schema(response))}.{target}"
+    words = "".join(word.capitalize() for word in target.split("_"))
+    return f"{get_component_name(find_document_schema(response))}To{words}"
 
 
 def _collect_links(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
