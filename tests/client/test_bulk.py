@@ -114,7 +114,7 @@ def test_progress_is_told_and_the_failed_rows_are_listed(embedded_host: ClientHo
     told: list[Progress] = []
     client = connect(embedded_host.url, embedded_host.make_caller().token)
     job = client.bulk.upload(rows, progress=told.append)
-    failed = [(item.row, item.problem["code"]) for item in client.bulk.items(job, state="failed", limit=1)]
+    failed = [(item.row, item.problem.code) for item in client.bulk.items(job, state="failed", limit=1)]
     assert (job.state, job.succeeded, job.failed, job.finished_at is None) == ("partial", 2, 2, False)
     assert failed == [(3, "validation-error"), (4, "tenant-exists")]
     assert told[0] == Progress(told[0].size, told[0].size)
@@ -176,9 +176,9 @@ def test_ten_thousand_rows_are_imported_and_listed(embedded_host: ClientHost, co
     told: list[Progress] = []
     client = connect(embedded_host.url, embedded_host.make_caller().token)
     job = client.bulk.upload(rows(), progress=told.append)
-    failed = [(item.row, item.problem["code"]) for item in client.bulk.items(job, state="failed")]
+    failed = [(item.row, item.problem.code) for item in client.bulk.items(job, state="failed")]
     seats = sorted(tenant["seats"] for tenant in client.tenants.list(limit=1000))
-    events = [event.data["external_id"] for event in client.events.list(type="tenant.created", limit=1000)]
+    events = [event.data.external_id for event in client.events.list(type="tenant.created", limit=1000)]
     assert (job.state, job.total, job.succeeded, job.failed) == ("partial", count, count - 10, 10)
     assert failed == [(row, "validation-error") for row in range(1000, count + 1, 1000)]
     assert seats == [number for number in range(count) if number % 1000 != 999]

@@ -11,6 +11,7 @@ The exceptions are those of `errors`, and below `ProvisioningProblem` a class fo
 
 from .asynchronous.client import AsyncClient
 from .errors import ConnectionFailed, ProvisioningError, ProvisioningProblem, UnexpectedResponse
+from .events import parse_event
 from .generated import models, problems
 from .generated.problems import *  # noqa: F403
 from .operations import UNSET
@@ -33,5 +34,6 @@ __all__ = [
     "UnexpectedResponse",
     "make_problem",
     "models",
+    "parse_event",
 ]
 __all__ += problems.__all__

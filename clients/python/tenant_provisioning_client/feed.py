@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .generated.models import Event
+from .generated.events import Event
 
 _SEPARATOR = "~"
 

@@ -3,14 +3,15 @@
 
 from typing import Any, Final
 
+from ..events import parse_event
 from ..operations import Operation, read_nothing, read_object
 from ..pages import Page, read_page
+from .events import Event
 from .models import (
     BulkItem,
     BulkJob,
     Delivery,
     DeliveryHistory,
-    Event,
     Health,
     Partner,
     PartnerUsage,
@@ -455,7 +456,7 @@ LIST_EVENTS: Final[Operation[Page[Event]]] = Operation(
     "list_events",
     "GET",
     "/events",
-    read_page(Event.from_dict),
+    read_page(parse_event),
     query=frozenset(["after", "limit", "partner", "tenant", "type"]),
     has_key=False,
     has_version=False,

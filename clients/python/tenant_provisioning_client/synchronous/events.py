@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import ConnectionFailed, ProvisioningError
 from ..feed import join_cursor, skip_read, split_cursor
 from ..generated import operations
-from ..generated.models import Event, Tenant
+from ..generated.events import Event
+from ..generated.models import Tenant
 from ..operations import Call
 from ..pages import Page
 from ..resources import get_id

@@ -8,7 +8,7 @@ from attrs import field as _attrs_field, frozen as _attrs_frozen
 from ..models.bulk_item_state import BulkItemState, check_bulk_item_state
 
 if TYPE_CHECKING:
-    from ..models.bulk_item_problem_type_0 import BulkItemProblemType0
+    from ..models.row_problem import RowProblem
 
 
 T = TypeVar("T", bound="BulkItem")
@@ -24,8 +24,7 @@ class BulkItem:
         status (int | None):
         tenant (None | str):
         external_id (None | str):
-        problem (BulkItemProblemType0 | None): The problem document (RFC 9457) of a failed row; `line` is the row's
-            line in the upload.
+        problem (None | RowProblem):
     """
 
     row: int
@@ -33,12 +32,12 @@ class BulkItem:
     status: int | None
     tenant: None | str
     external_id: None | str
-    problem: BulkItemProblemType0 | None
+    problem: None | RowProblem
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
-        from ..models.bulk_item_problem_type_0 import BulkItemProblemType0  # noqa: PLC0415
+        from ..models.row_problem import RowProblem  # noqa: PLC0415
 
         row = self.row
         state: str = self.state
@@ -49,7 +48,7 @@ class BulkItem:
         external_id: None | str
         external_id = self.external_id
         problem: dict[str, Any] | None
-        if isinstance(self.problem, BulkItemProblemType0):
+        if isinstance(self.problem, RowProblem):
             problem = self.problem.to_dict()
         else:
             problem = self.problem
@@ -66,7 +65,7 @@ class BulkItem:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
-        from ..models.bulk_item_problem_type_0 import BulkItemProblemType0  # noqa: PLC0415
+        from ..models.row_problem import RowProblem  # noqa: PLC0415
 
         d = dict(src_dict)
         row = d.pop("row")
@@ -93,18 +92,18 @@ class BulkItem:
 
         external_id = _parse_external_id(d.pop("external_id"))
 
-        def _parse_problem(data: object) -> BulkItemProblemType0 | None:
+        def _parse_problem(data: object) -> None | RowProblem:
             if data is None:
                 return data
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                problem_type_0 = BulkItemProblemType0.from_dict(data)
+                problem_type_0 = RowProblem.from_dict(data)
 
                 return problem_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(BulkItemProblemType0 | None, data)
+            return cast(None | RowProblem, data)
 
         problem = _parse_problem(d.pop("problem"))
 

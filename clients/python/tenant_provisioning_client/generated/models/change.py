@@ -13,8 +13,8 @@ class Change:
     """Change
 
     Attributes:
-        previous (Any):
-        new (Any):
+        previous (Any): The value before the change: any JSON value, null if there was none.
+        new (Any): The value after the change: any JSON value.
     """
 
     previous: Any

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 if TYPE_CHECKING:
-    from ..models.settings_effective import SettingsEffective
-    from ..models.settings_explicit import SettingsExplicit
+    from ..models.effective_settings import EffectiveSettings
+    from ..models.explicit_settings import ExplicitSettings
     from ..models.settings_sources import SettingsSources
 
 
@@ -20,14 +20,15 @@ class Settings:
 
     Attributes:
         version (int):
-        effective (SettingsEffective):
-        explicit (SettingsExplicit):
+        effective (EffectiveSettings): The values that apply to the tenant, wherever they come from, by namespace
+            and key.
+        explicit (ExplicitSettings): The values that were set here rather than inherited, by namespace and key.
         sources (SettingsSources):
     """
 
     version: int
-    effective: SettingsEffective
-    explicit: SettingsExplicit
+    effective: EffectiveSettings
+    explicit: ExplicitSettings
     sources: SettingsSources
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
@@ -48,15 +49,15 @@ class Settings:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
-        from ..models.settings_effective import SettingsEffective  # noqa: PLC0415
-        from ..models.settings_explicit import SettingsExplicit  # noqa: PLC0415
+        from ..models.effective_settings import EffectiveSettings  # noqa: PLC0415
+        from ..models.explicit_settings import ExplicitSettings  # noqa: PLC0415
         from ..models.settings_sources import SettingsSources  # noqa: PLC0415
 
         d = dict(src_dict)
         version = d.pop("version")
-        effective = SettingsEffective.from_dict(d.pop("effective"))
+        effective = EffectiveSettings.from_dict(d.pop("effective"))
 
-        explicit = SettingsExplicit.from_dict(d.pop("explicit"))
+        explicit = ExplicitSettings.from_dict(d.pop("explicit"))
 
         sources = SettingsSources.from_dict(d.pop("sources"))
 

@@ -6,48 +6,47 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-from ..models.event_type import EventType, check_event_type
-
 if TYPE_CHECKING:
     from ..models.actor import Actor
-    from ..models.event_changes import EventChanges
-    from ..models.event_data import EventData
+    from ..models.event_envelope_changes import EventEnvelopeChanges
+    from ..models.event_webhook import EventWebhook
 
 
-T = TypeVar("T", bound="Event")
+T = TypeVar("T", bound="WebhookDisabledEvent")
 
 
 @_attrs_frozen(kw_only=True)
-class Event:
-    """Event
+class WebhookDisabledEvent:
+    """A webhook endpoint was disabled automatically.
 
     Attributes:
         id (str):
-        type_ (EventType):
+        type_ (str): `webhook.disabled`.
         timestamp (datetime.datetime):
         partner (str):
         tenant (None | str):
         request_id (None | str):
         actor (Actor):
-        data (EventData):
-        changes (EventChanges):
+        changes (EventEnvelopeChanges):
+        data (EventWebhook): A webhook endpoint after the event. Callers without `webhook:read` see only its id;
+            `webhook.disabled` has only `webhook`, `url`, `enabled` and `disabled_reason`.
     """
 
     id: str
-    type_: EventType
+    type_: str
     timestamp: datetime.datetime
     partner: str
     tenant: None | str
     request_id: None | str
     actor: Actor
-    data: EventData
-    changes: EventChanges
+    changes: EventEnvelopeChanges
+    data: EventWebhook
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
         id = self.id
-        type_: str = self.type_
+        type_ = self.type_
         timestamp = self.timestamp.isoformat()
         partner = self.partner
         tenant: None | str
@@ -55,8 +54,8 @@ class Event:
         request_id: None | str
         request_id = self.request_id
         actor = self.actor.to_dict()
-        data = self.data.to_dict()
         changes = self.changes.to_dict()
+        data = self.data.to_dict()
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict["id"] = id
@@ -66,21 +65,20 @@ class Event:
         field_dict["tenant"] = tenant
         field_dict["request_id"] = request_id
         field_dict["actor"] = actor
-        field_dict["data"] = data
         field_dict["changes"] = changes
+        field_dict["data"] = data
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
         from ..models.actor import Actor  # noqa: PLC0415
-        from ..models.event_changes import EventChanges  # noqa: PLC0415
-        from ..models.event_data import EventData  # noqa: PLC0415
+        from ..models.event_envelope_changes import EventEnvelopeChanges  # noqa: PLC0415
+        from ..models.event_webhook import EventWebhook  # noqa: PLC0415
 
         d = dict(src_dict)
         id = d.pop("id")
-        type_ = check_event_type(d.pop("type"))
-
+        type_ = d.pop("type")
         timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
 
         partner = d.pop("partner")
@@ -101,9 +99,9 @@ class Event:
 
         actor = Actor.from_dict(d.pop("actor"))
 
-        data = EventData.from_dict(d.pop("data"))
+        changes = EventEnvelopeChanges.from_dict(d.pop("changes"))
 
-        changes = EventChanges.from_dict(d.pop("changes"))
+        data = EventWebhook.from_dict(d.pop("data"))
 
         additional_properties = d
         return cls(
@@ -114,10 +112,15 @@ class Event:
             tenant=tenant,
             request_id=request_id,
             actor=actor,
-            data=data,
             changes=changes,
+            data=data,
             additional_properties=additional_properties,
         )
+
+    @property
+    def type(self) -> str:
+        """Return `type_`."""
+        return self.type_
 
     def __getitem__(self, key: str) -> Any:
         return self.additional_properties[key]

@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-T = TypeVar("T", bound="SettingsEffective")
+T = TypeVar("T", bound="EffectiveSettings")
 
 
 @_attrs_frozen(eq=False)
-class SettingsEffective(Mapping[str, "Any"]):
-    """SettingsEffective"""
+class EffectiveSettings(Mapping[str, "Any"]):
+    """The values that apply to the tenant, wherever they come from, by namespace and key."""
 
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 

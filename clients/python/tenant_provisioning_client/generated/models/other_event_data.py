@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-T = TypeVar("T", bound="SettingsExplicit")
+T = TypeVar("T", bound="OtherEventData")
 
 
 @_attrs_frozen(eq=False)
-class SettingsExplicit(Mapping[str, "Any"]):
-    """SettingsExplicit"""
+class OtherEventData(Mapping[str, "Any"]):
+    """The object after the event."""
 
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 

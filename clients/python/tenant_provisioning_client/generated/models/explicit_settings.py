@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-T = TypeVar("T", bound="BulkItemProblemType0")
+T = TypeVar("T", bound="ExplicitSettings")
 
 
 @_attrs_frozen(eq=False)
-class BulkItemProblemType0(Mapping[str, "Any"]):
-    """The problem document (RFC 9457) of a failed row; `line` is the row's line in the upload."""
+class ExplicitSettings(Mapping[str, "Any"]):
+    """The values that were set here rather than inherited, by namespace and key."""
 
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 

@@ -5,14 +5,14 @@ from typing import Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-T = TypeVar("T", bound="EventData")
+T = TypeVar("T", bound="EventTenantMetadata")
 
 
 @_attrs_frozen(eq=False)
-class EventData(Mapping[str, "Any"]):
-    """EventData"""
+class EventTenantMetadata(Mapping[str, "str"]):
+    """Up to 50 strings by key."""
 
-    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
+    additional_properties: Mapping[str, str] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
@@ -29,7 +29,7 @@ class EventData(Mapping[str, "Any"]):
             additional_properties=additional_properties,
         )
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> str:
         return self.additional_properties[key]
 
     def __iter__(self) -> Iterator[str]:

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from ..models.change import Change
 
 
-T = TypeVar("T", bound="EventChanges")
+T = TypeVar("T", bound="EventEnvelopeChanges")
 
 
 @_attrs_frozen(eq=False)
-class EventChanges(Mapping[str, "Change"]):
-    """EventChanges"""
+class EventEnvelopeChanges(Mapping[str, "Change"]):
+    """EventEnvelopeChanges"""
 
     additional_properties: Mapping[str, Change] = _attrs_field(factory=dict)
 
