@@ -27,7 +27,9 @@ _ROW_BODY = {
     "description": "The body of the single call; for operations other than `create` it also names the tenant, by "
     "`tenant` or `external_id`. With an `idempotency_key` the row takes effect once, however often it is sent.",
 }
-_NDJSON_BODY = {"type": "string", "minLength": 1, "description": "One row per line, each a JSON object."}
+#: ``binary`` keeps generators from sending the text as a JSON string.
+_TEXT_UPLOAD = {"type": "string", "format": "binary", "minLength": 1}
+_NDJSON_BODY = {**_TEXT_UPLOAD, "description": "One row per line, each a JSON object."}
 
 
 class BulkJobSchema(StrictSchema):
@@ -105,8 +107,7 @@ def describe_upload_body(api: Api) -> Mapping[str, Any]:
         NDJSON: _NDJSON_BODY,
         "application/jsonl": _NDJSON_BODY,
         CSV: {
-            "type": "string",
-            "minLength": 1,
+            **_TEXT_UPLOAD,
             "description": "The first row names the fields; columns `metadata.*` hold the metadata.",
         },
     }

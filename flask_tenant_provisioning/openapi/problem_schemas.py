@@ -29,7 +29,7 @@ from .problem_members import EXCEEDED_LIMIT_SCHEMA, list_members
 from .problem_types import describe_problem, list_problem_classes
 
 Schema = dict[str, Any]
-OTHER = "OtherProblem"
+ANY, OTHER = "AnyProblem", "OtherProblem"
 #: RFC 9457 §3, with this API's own members.
 PROBLEM_SCHEMA: Schema = {
     "type": "object",
@@ -98,7 +98,7 @@ _FAMILIES: tuple[tuple[str, tuple[type[ProvisioningError], ...]], ...] = (
     ("Unauthorized", (Unauthenticated, InvalidToken, TokenExpired)),
     ("AccessDenied", (Forbidden, PartnerMissing, PartnerSuspended, PartnerNotRegistered)),
 )
-_RESERVED_WORDS = frozenset({"Other", "Row", *(name for name, _ in _FAMILIES)})
+_RESERVED_WORDS = frozenset({"Any", "Other", "Row", *(name for name, _ in _FAMILIES)})
 
 
 def build_problem_schemas(api: Api) -> dict[str, Schema]:
@@ -109,6 +109,7 @@ def build_problem_schemas(api: Api) -> dict[str, Schema]:
         "ExceededLimit": EXCEEDED_LIMIT_SCHEMA,
         **{get_schema_name(kind): _build_problem_schema(kind) for kind in kinds},
         OTHER: _build_other_schema(kinds),
+        ANY: build_error_schema(kinds) | {"description": "A problem document of any code."},
     }
 
 
