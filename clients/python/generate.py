@@ -66,8 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_generated(document, Path(folder) / "generated")
         write_synchronous(Path(folder) / "synchronous")
-        run_ruff(Path(folder), "check", "--quiet", "--fix-only", "--select=I,F401,UP", "--unsafe-fixes")
-        run_ruff(Path(folder), "format", "--quiet")
+        format_modules(Path(folder))
         for name in ("generated", "synchronous"):
             replace_files(Path(folder) / name, PACKAGE / name)
 
@@ -92,10 +91,13 @@ def replace_files(source: Path, target: Path) -> None:
         (target / name).write_text(text, encoding="utf-8")
 
 
-def run_ruff(folder: Path, *arguments: str) -> None:
-    """Run ruff by the settings of the repository."""
+def format_modules(folder: Path) -> None:
+    """Sort the imports, drop unused ones and format, by the settings of the repository."""
     settings = str(HERE.parents[1] / "pyproject.toml")
-    subprocess.run([sys.executable, "-m", "ruff", *arguments, "--config", settings, str(folder)], check=True)
+    fix = ["check", "--fix-only", "--unsafe-fixes", "--select=I,F401,UP"]
+    for arguments in (fix, ["format"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--quiet", "--config", settings, str(folder)]
+        subprocess.run(command, check=True)
 
 
 def write_generated(document: Object, folder: Path) -> None:

@@ -10,10 +10,6 @@ from ..errors import ProvisioningProblem
 class BadRequest(ProvisioningProblem):
     """A problem of status 400."""
 
-    code = "bad-request"
-    title = "Bad request"
-    remedy = "Send a well-formed HTTP request."
-
 
 class ValidationError(BadRequest):
     """The input is invalid (400); `errors` lists every fault, each with a JSON pointer (RFC 6901)."""
@@ -251,14 +247,6 @@ class BulkJobNotFound(NotFound):
     remedy = "Check the id. Jobs are removed some time after they have finished."
 
 
-class MethodNotAllowed(ProvisioningProblem):
-    """A problem of status 405."""
-
-    code = "method-not-allowed"
-    title = "Method not allowed"
-    remedy = "Use one of the methods in the `Allow` header."
-
-
 class NotAcceptable(ProvisioningProblem):
     """A problem of status 406."""
 
@@ -295,10 +283,6 @@ class UploadTooSlow(RequestTimeout):
 
 class Conflict(ProvisioningProblem):
     """A problem of status 409."""
-
-    code = "conflict"
-    title = "Conflict"
-    remedy = "Read the resource again and repeat the request if it still applies."
 
 
 class TenantExists(Conflict):
@@ -383,20 +367,6 @@ class IdempotencyInProgress(Conflict):
     code = "idempotency-in-progress"
     title = "Request in progress"
     remedy = "Repeat the request with the same key after `Retry-After` seconds."
-
-
-class DuplicateRow(Conflict):
-    """An earlier row of the same upload is for the same tenant."""
-
-    code = "duplicate-row"
-    title = "Duplicate row"
-    remedy = "Keep one row for each tenant in the upload: `first_row` is the one that was used."
-
-    @property
-    def first_row(self) -> int:
-        """The number of the earlier row, counted from 1."""
-        value: int = self.document["first_row"]
-        return value
 
 
 class Gone(ProvisioningProblem):
@@ -489,22 +459,6 @@ class TooManyRequests(ProvisioningProblem):
     """A problem of status 429."""
 
 
-class RateLimited(TooManyRequests):
-    """The partner has exceeded a rate limit; `violated-policies` names it."""
-
-    code = "rate-limited"
-    title = "Too many requests"
-    remedy = (
-        "Repeat the request after `Retry-After` seconds. The `RateLimit` header of each response says what is left."
-    )
-
-    @property
-    def violated_policies(self) -> Sequence[str] | None:
-        """The names of the rate limits that were exceeded."""
-        value: Sequence[str] | None = self.document.get("violated-policies")
-        return value
-
-
 class TooManyLongRequests(TooManyRequests):
     """The partner has reached its limit of concurrent slow bodies, uploads, progress streams and downloads (429)."""
 
@@ -559,7 +513,6 @@ BY_STATUS: Final[dict[int, type[ProvisioningProblem]]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
-    405: MethodNotAllowed,
     406: NotAcceptable,
     408: RequestTimeout,
     409: Conflict,
@@ -581,7 +534,6 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "invalid-cursor": InvalidCursor,
     "invalid-idempotency-key": InvalidIdempotencyKey,
     "malformed-upload": MalformedUpload,
-    "bad-request": BadRequest,
     "authentication-required": AuthenticationRequired,
     "invalid-token": InvalidToken,
     "token-expired": TokenExpired,
@@ -599,18 +551,15 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "delivery-not-found": DeliveryNotFound,
     "settings-version-not-found": SettingsVersionNotFound,
     "bulk-job-not-found": BulkJobNotFound,
-    "method-not-allowed": MethodNotAllowed,
     "not-acceptable": NotAcceptable,
     "body-too-slow": BodyTooSlow,
     "upload-too-slow": UploadTooSlow,
-    "conflict": Conflict,
     "tenant-exists": TenantExists,
     "invalid-state": InvalidState,
     "plan-limit-exceeded": PlanLimitExceeded,
     "webhook-disabled": WebhookDisabled,
     "settings-outdated": SettingsOutdated,
     "idempotency-in-progress": IdempotencyInProgress,
-    "duplicate-row": DuplicateRow,
     "cursor-expired": CursorExpired,
     "precondition-failed": PreconditionFailed,
     "body-too-large": BodyTooLarge,
@@ -618,7 +567,6 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "unsupported-media-type": UnsupportedMediaType,
     "idempotency-key-reused": IdempotencyKeyReused,
     "precondition-required": PreconditionRequired,
-    "rate-limited": RateLimited,
     "too-many-long-requests": TooManyLongRequests,
     "internal-error": InternalError,
     "secret-unavailable": SecretUnavailable,
@@ -637,7 +585,6 @@ __all__ = [
     "ContentTooLarge",
     "CursorExpired",
     "DeliveryNotFound",
-    "DuplicateRow",
     "Forbidden",
     "Gone",
     "IdempotencyInProgress",
@@ -653,7 +600,6 @@ __all__ = [
     "LicenseExpired",
     "MalformedJson",
     "MalformedUpload",
-    "MethodNotAllowed",
     "NotAcceptable",
     "NotFound",
     "PartnerMissing",
@@ -665,7 +611,6 @@ __all__ = [
     "PreconditionFailed",
     "PreconditionRequired",
     "QuotaExceeded",
-    "RateLimited",
     "RequestTimeout",
     "SecretUnavailable",
     "ServerBusy",
