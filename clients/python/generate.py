@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from flask_tenant_provisioning.config import Config
+from flask_tenant_provisioning.errors import iter_problem_classes
 from flask_tenant_provisioning.mount import Api
 from flask_tenant_provisioning.openapi.document import build_document
 from flask_tenant_provisioning.registry import Registry
@@ -72,9 +73,14 @@ def main() -> None:
 
 
 def build_default_document() -> Object:
-    """Return the OpenAPI document of a host without configuration and registrations."""
+    """Return the OpenAPI document of a host without configuration and registrations.
+
+    Its member ``x-problems`` is what ``GET /problems`` says of each code, also of those that only other hosts return.
+    """
     api = Api(config=Config.read({}, {}), registry=Registry(), routes=ROUTES)
-    return build_document(api, api.config.url_prefix)
+    names = ("code", "status", "title", "remedy")
+    problems = [{name: getattr(kind, name) for name in names} for kind in iter_problem_classes()]
+    return {**build_document(api, api.config.url_prefix), "x-problems": problems}
 
 
 def hash_document(document: Object) -> str:
@@ -329,22 +335,12 @@ def write_problems(document: Object, path: Path) -> None:
 
 
 def iter_problems(document: Object) -> Iterator[Object]:
-    """Yield each problem code with its status, title, remedy and the members of its own."""
-    schemas = document["components"]["schemas"]
-    texts = "\n".join(response["description"] for response in document["components"]["responses"].values())
-    for code, example in document["components"]["examples"].items():
-        value, schema = example["value"], schemas[f"{make_class_name(code)}Problem"]
-        remedy = re.search(rf"^- `{code}`: {re.escape(value['title'])}\. (.*)$", texts, re.MULTILINE)
+    """Yield each problem code with its status, title, remedy, meaning and the members of its own."""
+    for problem in document["x-problems"]:
+        schema = document["components"]["schemas"][f"{make_class_name(problem['code'])}Problem"]
         own = schema["allOf"][1]
-        yield {
-            "code": code,
-            "status": value["status"],
-            "title": value["title"],
-            "description": schema["description"],
-            "remedy": remedy[1] if remedy else "",
-            "members": {name: member for name, member in own["properties"].items() if name != "code"},
-            "required": own["required"],
-        }
+        members = {name: member for name, member in own["properties"].items() if name != "code"}
+        yield {**problem, "description": schema["description"], "members": members, "required": own["required"]}
 
 
 def describe_problem(problem: Object) -> list[str]:

@@ -150,7 +150,7 @@ def test_steps_are_waited_for_retried_and_cancelled(
     states: list[str] = []
     failed = client.steps.wait(tenant, progress=lambda provisioning: states.append(provisioning.state))
     assert (tenant.status, failed.state, states) == ("provisioning", "failed", ["running", "failed"])
-    assert failed.steps[0].error.exception == "OSError"
+    assert failed.steps[0].error.class_ == "OSError"
     step_host.broken.clear()
     assert client.steps.retry(tenant.tenant).round == 2
     assert client.steps.wait(tenant).state == "succeeded"

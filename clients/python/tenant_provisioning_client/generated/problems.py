@@ -10,6 +10,10 @@ from ..errors import ProvisioningProblem
 class BadRequest(ProvisioningProblem):
     """A problem of status 400."""
 
+    code = "bad-request"
+    title = "Bad request"
+    remedy = "Send a well-formed HTTP request."
+
 
 class ValidationError(BadRequest):
     """The input is invalid (400); `errors` lists every fault, each with a JSON pointer (RFC 6901)."""
@@ -247,6 +251,14 @@ class BulkJobNotFound(NotFound):
     remedy = "Check the id. Jobs are removed some time after they have finished."
 
 
+class MethodNotAllowed(ProvisioningProblem):
+    """A problem of status 405."""
+
+    code = "method-not-allowed"
+    title = "Method not allowed"
+    remedy = "Use one of the methods in the `Allow` header."
+
+
 class NotAcceptable(ProvisioningProblem):
     """A problem of status 406."""
 
@@ -283,6 +295,10 @@ class UploadTooSlow(RequestTimeout):
 
 class Conflict(ProvisioningProblem):
     """A problem of status 409."""
+
+    code = "conflict"
+    title = "Conflict"
+    remedy = "Read the resource again and repeat the request if it still applies."
 
 
 class TenantExists(Conflict):
@@ -367,6 +383,20 @@ class IdempotencyInProgress(Conflict):
     code = "idempotency-in-progress"
     title = "Request in progress"
     remedy = "Repeat the request with the same key after `Retry-After` seconds."
+
+
+class DuplicateRow(Conflict):
+    """An earlier row of the same upload is for the same tenant."""
+
+    code = "duplicate-row"
+    title = "Duplicate row"
+    remedy = "Keep one row for each tenant in the upload: `first_row` is the one that was used."
+
+    @property
+    def first_row(self) -> int:
+        """The number of the earlier row, counted from 1."""
+        value: int = self.document["first_row"]
+        return value
 
 
 class Gone(ProvisioningProblem):
@@ -459,6 +489,22 @@ class TooManyRequests(ProvisioningProblem):
     """A problem of status 429."""
 
 
+class RateLimited(TooManyRequests):
+    """The partner has exceeded a rate limit; `violated-policies` names it."""
+
+    code = "rate-limited"
+    title = "Too many requests"
+    remedy = (
+        "Repeat the request after `Retry-After` seconds. The `RateLimit` header of each response says what is left."
+    )
+
+    @property
+    def violated_policies(self) -> Sequence[str] | None:
+        """The names of the rate limits that were exceeded."""
+        value: Sequence[str] | None = self.document.get("violated-policies")
+        return value
+
+
 class TooManyLongRequests(TooManyRequests):
     """The partner has reached its limit of concurrent slow bodies, uploads, progress streams and downloads (429)."""
 
@@ -513,6 +559,7 @@ BY_STATUS: Final[dict[int, type[ProvisioningProblem]]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    405: MethodNotAllowed,
     406: NotAcceptable,
     408: RequestTimeout,
     409: Conflict,
@@ -534,6 +581,7 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "invalid-cursor": InvalidCursor,
     "invalid-idempotency-key": InvalidIdempotencyKey,
     "malformed-upload": MalformedUpload,
+    "bad-request": BadRequest,
     "authentication-required": AuthenticationRequired,
     "invalid-token": InvalidToken,
     "token-expired": TokenExpired,
@@ -551,15 +599,18 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "delivery-not-found": DeliveryNotFound,
     "settings-version-not-found": SettingsVersionNotFound,
     "bulk-job-not-found": BulkJobNotFound,
+    "method-not-allowed": MethodNotAllowed,
     "not-acceptable": NotAcceptable,
     "body-too-slow": BodyTooSlow,
     "upload-too-slow": UploadTooSlow,
+    "conflict": Conflict,
     "tenant-exists": TenantExists,
     "invalid-state": InvalidState,
     "plan-limit-exceeded": PlanLimitExceeded,
     "webhook-disabled": WebhookDisabled,
     "settings-outdated": SettingsOutdated,
     "idempotency-in-progress": IdempotencyInProgress,
+    "duplicate-row": DuplicateRow,
     "cursor-expired": CursorExpired,
     "precondition-failed": PreconditionFailed,
     "body-too-large": BodyTooLarge,
@@ -567,6 +618,7 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "unsupported-media-type": UnsupportedMediaType,
     "idempotency-key-reused": IdempotencyKeyReused,
     "precondition-required": PreconditionRequired,
+    "rate-limited": RateLimited,
     "too-many-long-requests": TooManyLongRequests,
     "internal-error": InternalError,
     "secret-unavailable": SecretUnavailable,
@@ -585,6 +637,7 @@ __all__ = [
     "ContentTooLarge",
     "CursorExpired",
     "DeliveryNotFound",
+    "DuplicateRow",
     "Forbidden",
     "Gone",
     "IdempotencyInProgress",
@@ -600,6 +653,7 @@ __all__ = [
     "LicenseExpired",
     "MalformedJson",
     "MalformedUpload",
+    "MethodNotAllowed",
     "NotAcceptable",
     "NotFound",
     "PartnerMissing",
@@ -611,6 +665,7 @@ __all__ = [
     "PreconditionFailed",
     "PreconditionRequired",
     "QuotaExceeded",
+    "RateLimited",
     "RequestTimeout",
     "SecretUnavailable",
     "ServerBusy",
