@@ -111,6 +111,11 @@ class PartnerNotRegisteredProblem:
             additional_properties=additional_properties,
         )
 
+    @property
+    def type(self) -> str:
+        """Return `type_`."""
+        return self.type_
+
     def __getitem__(self, key: str) -> Any:
         return self.additional_properties[key]
 

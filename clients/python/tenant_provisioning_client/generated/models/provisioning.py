@@ -115,6 +115,11 @@ class Provisioning:
             additional_properties=additional_properties,
         )
 
+    @property
+    def round(self) -> int:
+        """Return `round_`."""
+        return self.round_
+
     def __getitem__(self, key: str) -> Any:
         return self.additional_properties[key]
 
