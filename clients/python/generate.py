@@ -39,6 +39,8 @@ GENERATOR = "openapi-python-client"
 PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 #: Unions of schemas, which `events.parse_event` tells apart.
 UNIONS = {"Event", "KnownEvent"}
+#: The union of all problems, for which there are exceptions and no models.
+ANY_PROBLEM = "#/components/schemas/AnyProblem"
 #: Modules that are written by hand in both forms: what sleeps and asks for a token.
 HAND_WRITTEN = {"runtime.py"}
 #: Names in the asynchronous modules, and those in the synchronous ones.
@@ -182,6 +184,8 @@ def reduce_schema(node: Any) -> Any:
         return [reduce_schema(item) for item in node]
     if not isinstance(node, dict):
         return node
+    if node.get("$ref") == ANY_PROBLEM:
+        return {"type": "object", "additionalProperties": {}}
     reduced = {key: reduce_schema(value) for key, value in node.items()}
     types = reduced.get("type")
     if reduced.get("format") == "uuid":
