@@ -9,7 +9,7 @@ from flask import Response, request
 from ..access.guard import PUBLIC
 from ..errors import NotAcceptable, NotFound
 from ..validation import StrictSchema, load_parameters
-from ..web.headers import JSON, negotiate, require_json_acceptable
+from ..web.headers import JSON, format_etag, is_not_modified, negotiate, require_json_acceptable
 from ..web.request import Request
 from ..web.routing import Routes
 from . import pages
@@ -18,32 +18,50 @@ from .schemas import ProblemExplanationSchema, ProblemIndexSchema
 
 routes = Routes()
 
-_TEXT = {"type": "string"}
-_OBJECT = {"x-component": "OpenApiDocument", "type": "object", "required": ["openapi", "info", "paths"]}
+_PAGE = {"type": "string", "description": "A page.", "examples": ["<!doctype html>"]}
+_TEXT = {"type": "string", "description": "A text file.", "examples": ["…"]}
+_PICTURE = {"description": "A picture.", "examples": ["PNG"]}
+_DOCUMENT = {
+    "x-component": "OpenApiDocument",
+    "type": "object",
+    "description": "An OpenAPI 3.1 document.",
+    "required": ["openapi", "info", "paths"],
+    "examples": [{"openapi": "3.1.0", "info": {"title": "Tenant provisioning", "version": "1"}, "paths": {}}],
+}
 
 
-@routes.add("GET", "/openapi.json", permissions=PUBLIC, responses={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))
+@routes.add(
+    "GET",
+    "/openapi.json",
+    permissions=PUBLIC,
+    responses={200: {JSON: _DOCUMENT}, 304: None},
+    problems=(NotAcceptable,),
+)
 def read_openapi(call: Request) -> Response:
-    """Read this OpenAPI 3.1 document."""
+    """Read this OpenAPI 3.1 document. With `If-None-Match`, 304 says that it is still the same."""
     from .document import render_document  # load apispec at the first request for the document only
 
     _refuse_parameters()
     require_json_acceptable()
-    return Response(render_document(call.mount, call.mount.base_path()), content_type=JSON)
+    document = render_document(call.mount, call.mount.base_path())
+    headers = {"ETag": format_etag(document.version)}
+    if is_not_modified(document.version):
+        return Response(status=304, headers=headers)
+    return Response(document.text, content_type=JSON, headers=headers)
 
 
-@routes.add("GET", "/docs", permissions=PUBLIC, responses={200: {pages.HTML: _TEXT}})
+@routes.add("GET", "/docs", permissions=PUBLIC, responses={200: {pages.HTML: _PAGE}})
 def read_docs(call: Request) -> Response:
     """Browse this document and try out its operations."""
     _refuse_parameters()
-    return pages.make_html_response(pages.render_swagger_ui())
+    return pages.make_html_response(pages.render_swagger_ui(call.mount.config.openapi_title))
 
 
 @routes.add(
     "GET",
     "/docs/<asset>",
     permissions=PUBLIC,
-    responses={200: {kind: _TEXT if kind.startswith("text/") else {} for kind in ASSET_MEDIA_TYPES}},
+    responses={200: {kind: _TEXT if kind.startswith("text/") else _PICTURE for kind in ASSET_MEDIA_TYPES}},
     problems=(NotFound,),
 )
 def read_docs_asset(call: Request, asset: str) -> Response:
@@ -58,7 +76,7 @@ def read_docs_asset(call: Request, asset: str) -> Response:
     "GET",
     "/problems",
     permissions=PUBLIC,
-    responses={200: {JSON: ProblemIndexSchema, pages.HTML: _TEXT}},
+    responses={200: {JSON: ProblemIndexSchema, pages.HTML: _PAGE}},
     problems=(NotAcceptable,),
 )
 def list_problems(call: Request) -> Response:
@@ -77,7 +95,7 @@ def list_problems(call: Request) -> Response:
     "GET",
     "/problems/<code>",
     permissions=PUBLIC,
-    responses={200: {JSON: ProblemExplanationSchema, pages.HTML: _TEXT}},
+    responses={200: {JSON: ProblemExplanationSchema, pages.HTML: _PAGE}},
     problems=(NotAcceptable, NotFound),
 )
 def read_problem(call: Request, code: str) -> Response:
