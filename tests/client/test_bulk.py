@@ -74,6 +74,18 @@ def test_every_kind_of_source_is_uploaded_and_repeated_as_one_job(
     assert [listed.job for listed in client.bulk.list()] == [job.job]
 
 
+def test_an_upload_takes_as_long_as_it_takes(connect: Connections, faulty: FaultyServer, caller: Caller) -> None:
+    time = Time()
+
+    def let_time_pass(progress: Progress) -> None:
+        time.now += 1000
+
+    client = connect(faulty.url, caller.token, time=time)
+    faulty.faults.append(lose_response)
+    assert client.bulk.upload(ROWS, wait=False, progress=let_time_pass).total == 2
+    assert time.waits == [0.5]
+
+
 def test_a_file_is_uploaded_from_where_it_stands_and_left_open(client: Any) -> None:
     file = io.BytesIO(b"A line before.\n" + CSV)
     file.readline()

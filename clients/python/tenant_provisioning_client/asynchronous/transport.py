@@ -24,6 +24,8 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 _TOKEN_CODES = {"token-expired", "invalid-token"}
 #: Seconds without a byte after which a stream counts as dead; the API sends one every 15 seconds.
 _STREAM_SILENCE = 45.0
+#: Seconds to wait for the response to an upload: the API stores all rows before it responds.
+_UPLOAD_PATIENCE = 300.0
 
 
 class AsyncTransport:
@@ -51,6 +53,8 @@ class AsyncTransport:
     async def send(self, call: Call[T], upload: Upload | None = None) -> T:
         """Send a call, again where that is safe and may help, and return its result.
 
+        An upload takes as long as it takes: the total time of a call counts only the waits between its attempts.
+
         Raises `ProvisioningProblem` if the API refuses it, `UnexpectedResponse` if the response is not the API's, and
         `ConnectionFailed` if there is none.
         """
@@ -59,10 +63,13 @@ class AsyncTransport:
         is_renewed = False
         while True:
             failure: ProvisioningError
+            begun = self._clock()
             try:
                 return read_result(call, await self._exchange(call, upload, token, attempts))
             except ProvisioningError as error:
                 failure = error
+            if upload is not None:
+                attempts.deadline += self._clock() - begun
             if not is_renewed and isinstance(failure, ProvisioningProblem) and failure.code in _TOKEN_CODES:
                 is_renewed, old, token = True, token, await self._get_token()
                 if token != old:
@@ -127,16 +134,17 @@ class AsyncTransport:
         )
 
     async def _exchange(self, call: Call[Any], upload: Upload | None, token: str | None, attempts: Attempts) -> Reply:
-        """Send a request and read its response, until the deadline of the call at most."""
-        timeout = min(self._timeout, attempts.seconds_left)
-        request = self._build_request(call, upload, token, timeout)
+        """Send a request and read its response: by the deadline of the call, if it uploads nothing."""
+        request = self._build_request(call, upload, token, min(self._timeout, attempts.seconds_left))
+        if upload is not None:
+            request.extensions["timeout"]["read"] = max(self._timeout, _UPLOAD_PATIENCE)
         try:
             response = await self._http.send(request, stream=True, follow_redirects=False)
             try:
                 content = bytearray()
                 async for chunk in response.aiter_bytes():
                     content += chunk
-                    if not attempts.seconds_left:
+                    if upload is None and not attempts.seconds_left:
                         raise httpx.ReadTimeout(f"The response took longer than {self._retries.total:g} seconds.")
             finally:
                 await response.aclose()
