@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".clients"
 DRIVERS = Path(__file__).parent / "drivers"
 #: How long one command may take, in seconds.
-PATIENCE = 240
+PATIENCE = 600
 
 
 class Failed(AssertionError):
