@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from marshmallow import Schema, fields
+from marshmallow.validate import OneOf
 
+from ..errors import Mender
 from ..validation import MAX_ERRORS, MAX_POINTER_LENGTH, StrictSchema
 from ..web.headers import JSON
 
@@ -63,6 +65,7 @@ class ProblemTypeSchema(StrictSchema):
     status = fields.Integer()
     meaning = fields.String()
     remedy = fields.String()
+    mended_by = fields.List(fields.String(validate=OneOf([mender.value for mender in Mender])))
 
 
 class ProblemExplanationSchema(ProblemTypeSchema):
