@@ -25,10 +25,11 @@ def reference() -> str:
     explanations = _load_explanations()
     where = operations.find_operations_by_problem()
     rows = (
-        (str(explanation.kind.status), code(name), explanation.kind.title) for name, explanation in explanations.items()
+        (str(explanation.kind.status), code(name), explanation.kind.title, explanation.menders.rstrip("."))
+        for name, explanation in explanations.items()
     )
     sections = (_section(explanation, where.get(name, [])) for name, explanation in explanations.items())
-    return lines(table(("status", "code", "title"), rows), *sections)
+    return lines(table(("status", "code", "title", "who can mend it"), rows), *sections)
 
 
 def _load_explanations() -> dict[str, Explanation]:
@@ -42,7 +43,8 @@ def _section(explanation: Explanation, where: list[dict[str, Any]]) -> str:
         f"**Status:** {explanation.kind.status}",
         f"**When:** {explanation.meaning}",
         f"**What to do:** {explanation.kind.remedy}",
-        f"**Answered by:** {_list_operations(where)}.",
+        f"**Who can mend it:** {explanation.menders}",
+        f"**Returned by:** {_list_operations(where)}.",
         as_json(explanation.example),
     )
 
