@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 THEMES = ("light", "dark")
 #: Width and height in pixels, by name.
@@ -92,12 +92,7 @@ def inspect_pages(
                 reduced_motion="reduce",
             )
             page = context.new_page()
-            errors: list[str] = []
-            page.on(
-                "console",
-                lambda message, errors=errors: errors.append(message.text) if message.type == "error" else None,
-            )  # type: ignore[misc]
-            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))  # type: ignore[misc]
+            errors = _collect_errors(page)
             for address in addresses:
                 errors.clear()
                 page.goto(address)
@@ -109,6 +104,19 @@ def inspect_pages(
                     page.screenshot(path=out / f"{name}-{screen}-{theme}.png", full_page=True)
                 yield Look(address, theme, screen, faults)
             context.close()
+
+
+def _collect_errors(page: Page) -> list[str]:
+    """Return a list to which every error on the page is added."""
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return errors
 
 
 def _measure(page: Page) -> list[str]:

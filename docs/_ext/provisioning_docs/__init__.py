@@ -1,7 +1,8 @@
 """A Sphinx extension that generates reference sections from the code when the pages are built.
 
-A page marks the place: ``<!-- generated: settings -->``, or with an argument ``<!-- generated: operations tenants -->``.
-`SECTIONS` names every section; each is a function that returns Markdown and needs no Sphinx. Names of settings and problem codes in running text become links.
+A page marks the place: ``<!-- generated: settings -->``, or with an argument
+``<!-- generated: operations tenants -->``. `SECTIONS` names every section; each is a function that returns Markdown and
+needs no Sphinx. Names of settings and problem codes in running text become links.
 """
 
 from __future__ import annotations

@@ -158,12 +158,8 @@ def _problems(operation: Object) -> str:
         own = [problem for problem in operations.problems(response) if problem not in common]
         if own:
             rows.append(f"- {status}: {codes(own)}")
-    shared = any(
-        problem in common
-        for _, response in operations.responses(operation)
-        for problem in operations.problems(response)
-    )
-    rows += ["- [problems of every operation](#http-conventions)"] if shared else []
+    if operation.get("x-permissions"):
+        rows.append("- [problems of every operation](#http-conventions)")
     return lines("**Problems**", "\n".join(rows)) if rows else ""
 
 
@@ -184,13 +180,13 @@ def _response_samples(operation: Object) -> Iterator[str]:
 
 def _schema(name: str, schema: Object) -> str:
     example = build_example(schema)
-    text = lines(schema.get("description", ""), _fields(schema))
+    text = lines(schema.get("description", ""), _fields(schema)) or "Any JSON object."
     samples = as_json(example) if example is not None else ""
     return lines(
         heading(2, name, f"schema-{name.lower()}"),
         container(
             "operation",
-            container("operation-text", text or "Any JSON object."),
+            container("operation-text", text),
             container("operation-samples", samples),
         ),
     )

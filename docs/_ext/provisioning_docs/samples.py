@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
+import tomllib
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .client_calls import CALLS
 from .operations import Object, follow, parameters
 
 #: Values for parameters of paths that have no example of their own.
@@ -42,7 +44,13 @@ def curl(operation: Object) -> str:
 
 def python(operation: Object) -> str:
     """Return the same request with the Python client; an empty text if the client has no call for it."""
-    return CALLS.get(operation["operationId"], "")
+    return read_client_calls().get(operation["operationId"], "").strip()
+
+
+@functools.cache
+def read_client_calls() -> dict[str, str]:
+    """Return the call of the Python client for each operation, by operation id."""
+    return tomllib.loads(Path(__file__).with_name("client_calls.toml").read_text(encoding="utf-8"))
 
 
 def response_example(response: Object) -> tuple[str, Any] | None:

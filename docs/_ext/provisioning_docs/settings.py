@@ -73,7 +73,8 @@ def _group(title: str, fields: list[dataclasses.Field[Any]]) -> str:
 
 
 def _entry(field: dataclasses.Field[Any]) -> str:
-    head = f"::::{{confval}} {key(field)}\n:type: {code(str(field.type))}\n:default: {code(_format_default(field.default))}"
+    default = code(_format_default(field.default))
+    head = f"::::{{confval}} {key(field)}\n:type: {code(str(field.type))}\n:default: {default}"
     text = lines(field.metadata["meaning"], f"**Allowed:** {_describe_allowed(field)}.", _example(field))
     return f"{head}\n\n{text}\n::::"
 
