@@ -115,6 +115,29 @@ class StrictSchema(Schema):
         return READ_ONLY if name in self.output_names else UNKNOWN
 
 
+class InputErrorSchema(StrictSchema):
+    """One error in the input: where it is, and what is wrong."""
+
+    pointer = fields.String(
+        metadata={
+            "description": "The place of the error in the body, or the name of a parameter, as a JSON pointer in URI "
+            "fragment form (RFC 6901 §6).",
+            "examples": ["#/email"],
+            "maxLength": MAX_POINTER_LENGTH,
+            "pattern": "^#(/|$)",
+        }
+    )
+    code = fields.String(
+        metadata={
+            "description": "The stable code of the error, for programs. New codes may be added.",
+            "examples": ["invalid-email"],
+        }
+    )
+    detail = fields.String(
+        metadata={"description": "An explanation for people, in English.", "examples": ["Invalid email address."]}
+    )
+
+
 class TextField(fields.Field):  # type: ignore[type-arg]
     """A text of `min_length` to `max_length` characters.
 

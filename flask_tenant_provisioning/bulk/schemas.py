@@ -11,7 +11,7 @@ from ..database.ids import shorten_instant
 from ..errors import BulkJobNotFound, iter_problem_classes
 from ..mount import Api
 from ..tenants.schemas import CreateQuery
-from ..validation import PartnerIdField, StrictSchema, TextField
+from ..validation import InputErrorSchema, PartnerIdField, StrictSchema, TextField
 from ..web.headers import CSV, JSON, NDJSON
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, QuerySchema
@@ -22,11 +22,14 @@ from .models import DEFAULT_OPERATION, JOB_STATES, MODES, OPERATIONS
 from .results import RowResult
 
 _ROW_BODY = {
+    "x-component": "UploadRow",
     "type": "object",
     "description": "The body of the single call; for operations other than `create` it also names the tenant, by "
     "`tenant` or `external_id`. With an `idempotency_key` the row takes effect once, however often it is sent.",
 }
-_NDJSON_BODY = {"type": "string", "minLength": 1, "description": "One row per line, each a JSON object."}
+#: ``binary`` keeps generators from sending the text as a JSON string.
+_TEXT_UPLOAD = {"type": "string", "format": "binary", "minLength": 1}
+_NDJSON_BODY = {**_TEXT_UPLOAD, "description": "One row per line, each a JSON object."}
 
 
 class BulkJobSchema(StrictSchema):
@@ -56,6 +59,24 @@ class BulkJobPageSchema(StrictSchema):
     next = fields.String(allow_none=True)
 
 
+class RowProblemSchema(StrictSchema):
+    """The problem (RFC 9457) of a failed row: the members of the single call's problem, without `instance` and
+    `request_id`.
+    """
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    code = fields.String()
+    detail = fields.String()
+    line = fields.Integer()
+    errors = fields.List(fields.Nested(InputErrorSchema), metadata={"optional": True})
+    errors_omitted = fields.Integer(metadata={"optional": True})
+    field = fields.String(metadata={"optional": True})
+    conflicting_tenant = fields.UUID(metadata={"optional": True})
+    first_row = fields.Integer(metadata={"optional": True})
+
+
 class BulkItemSchema(StrictSchema):
     """The result of a row. `status` is the status of the equivalent single call, null for a skipped row."""
 
@@ -64,12 +85,7 @@ class BulkItemSchema(StrictSchema):
     status = fields.Integer(allow_none=True)
     tenant = fields.UUID(allow_none=True)
     external_id = fields.String(allow_none=True)
-    problem = fields.Dict(
-        allow_none=True,
-        metadata={
-            "description": "The problem document (RFC 9457) of a failed row; `line` is the row's line in the upload."
-        },
-    )
+    problem = fields.Nested(RowProblemSchema, allow_none=True)
 
 
 class BulkItemPageSchema(StrictSchema):
@@ -91,8 +107,7 @@ def describe_upload_body(api: Api) -> Mapping[str, Any]:
         NDJSON: _NDJSON_BODY,
         "application/jsonl": _NDJSON_BODY,
         CSV: {
-            "type": "string",
-            "minLength": 1,
+            **_TEXT_UPLOAD,
             "description": "The first row names the fields; columns `metadata.*` hold the metadata.",
         },
     }

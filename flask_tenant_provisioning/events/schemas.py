@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from ..errors import Fault
 from ..validation import PartnerIdField, StrictSchema, TextField, make_field_error
@@ -13,30 +13,30 @@ from ..web.pagination import PageSizeField
 from ..web.parameters import QuerySchema
 from .feed import DEFAULT_PAGE_SIZE
 
-#: Every type of event.
-EVENT_TYPES = (
-    "tenant.created",
-    "tenant.provisioned",
-    "tenant.provisioning_failed",
-    "tenant.updated",
-    "tenant.suspended",
-    "tenant.reactivated",
-    "tenant.deleted",
-    "tenant.restored",
-    "tenant.moved",
-    "tenant.purged",
-    "tenant.settings_updated",
-    "bulk_job.finished",
-    "partner.updated",
-    "partner.settings_updated",
-    "webhook.created",
-    "webhook.updated",
-    "webhook.rotated",
-    "webhook.deleted",
-    "webhook.disabled",
-)
+#: Every type of event, with what it says.
+EVENTS = {
+    "tenant.created": "A tenant was created.",
+    "tenant.provisioned": "All steps of a tenant's provisioning have succeeded: it is `active`.",
+    "tenant.provisioning_failed": "A step of a tenant's provisioning gave up: the tenant is `failed`.",
+    "tenant.updated": "Fields of a tenant were changed.",
+    "tenant.suspended": "A tenant was suspended.",
+    "tenant.reactivated": "A suspended tenant was reactivated.",
+    "tenant.deleted": "A tenant was deleted. It can be restored until `purge_at`.",
+    "tenant.restored": "A deleted tenant was restored.",
+    "tenant.moved": "A tenant was moved to another partner. Both partners receive this event.",
+    "tenant.purged": "A tenant was removed for good.",
+    "tenant.settings_updated": "Settings of a tenant were changed. The tenant's version stays as it is.",
+    "bulk_job.finished": "A bulk job has finished.",
+    "partner.updated": "Fields of a partner were changed.",
+    "partner.settings_updated": "A partner's defaults for the settings of its tenants were changed.",
+    "webhook.created": "A webhook endpoint was created.",
+    "webhook.updated": "Fields of a webhook endpoint were changed.",
+    "webhook.rotated": "A webhook endpoint got a new secret.",
+    "webhook.deleted": "A webhook endpoint was deleted.",
+    "webhook.disabled": "A webhook endpoint was disabled automatically.",
+}
+EVENT_TYPES = tuple(EVENTS)
 _AUDIT_ONLY = {"optional": True, "description": "Only for callers with `audit:read`."}
-_ANY_JSON = {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -89,8 +89,10 @@ class ActorSchema(StrictSchema):
 class ChangeSchema(StrictSchema):
     """The previous and the new value of a field."""
 
-    previous = fields.Raw(metadata=_ANY_JSON)
-    new = fields.Raw(metadata=_ANY_JSON)
+    previous = fields.Raw(
+        metadata={"description": "The value before the change: any JSON value, null if there was none."}
+    )
+    new = fields.Raw(metadata={"description": "The value after the change: any JSON value."})
 
 
 class EventSchema(StrictSchema):
@@ -103,7 +105,7 @@ class EventSchema(StrictSchema):
     """
 
     id = fields.UUID()
-    type = fields.String(validate=validate.OneOf(EVENT_TYPES))
+    type = fields.String()
     timestamp = fields.AwareDateTime()
     partner = fields.String()
     tenant = fields.UUID(allow_none=True)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import re
 from typing import Any, ClassVar
 
 from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
-from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from marshmallow import Schema, fields, missing
 
-from ..access.principal import RESERVED_SUFFIXES
 from ..events.schemas import EVENT_TYPES, UUID_PATTERN, TenantIdField, TypesField
 from ..partners.schemas import MAX_PLAN_LENGTH, MAX_PLANS, PlansField
 from ..tenants.custom_fields import CustomFilterField
@@ -21,31 +18,30 @@ from ..tenants.fields import (
     MAX_METADATA_KEY_LENGTH,
     MAX_METADATA_KEYS,
     MAX_METADATA_VALUE_LENGTH,
-    PHONE_PATTERN,
     EmailField,
     MetadataField,
     PhoneField,
     PlanField,
 )
-from ..validation import INVISIBLE, PartnerIdField, StrictSchema, TextField, WholeNumberField
+from ..validation import PartnerIdField, StrictSchema, TextField, WholeNumberField
 from ..web.field_schemas import correct_schema
 from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, FlagField, InstantField
 from ..webhooks.fanout import MAX_GLOB_LENGTH
 from ..webhooks.schemas import MAX_GLOBS, SIGNING_SCHEMES, BooleanField, GlobsField, SigningField, SinceField, UrlField
+from .patterns import (
+    INSTANT_PATTERN,
+    PARTNER_ID_PATTERNS,
+    PHONE_PATTERN,
+    STORABLE_PATTERN,
+    build_reserved_email_pattern,
+    build_trimmed_patterns,
+    build_visible_patterns,
+    keep_portable,
+)
 from .schemas import get_component_name, is_input_schema
 
 _ROOT = __name__.partition(".")[0]
-_STORABLE_PATTERN = "^[^\\u0000]*$"
-#: UTC, with milliseconds and ``Z`` (RFC 3339 §5.6).
-_INSTANT_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$"
-#: The pattern of partner ids, which approximates `access.principal.is_partner_id`: no control, format or separator
-#: characters, no path segment ``.`` or ``..``, and no reserved suffix.
-PARTNER_ID_PATTERN = (
-    f"^(?!(?:.*/)?\\.{{1,2}}(?:/|$))(?!.*(?:{'|'.join(RESERVED_SUFFIXES)})$)(?=.*[^ ])"
-    "[^\\u0000-\\u001f\\u007f-\\u00a0\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u1680\\u180e\\u2000-\\u200f"
-    "\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ud800-\\uf8ff\\ufeff\\ufff0-\\ufffb]+$"
-)
 
 
 class Converter(OpenAPIConverter):
@@ -76,12 +72,13 @@ class Converter(OpenAPIConverter):
 
     def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
         schema: dict[str, Any] = super().field2property(field)
-        return correct_schema(field, schema)
+        return keep_portable(correct_schema(field, schema))
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         properties: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         if isinstance(schema, StrictSchema) and not is_input_schema(schema):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
+            properties.pop("additionalProperties", None)
             properties["required"] = [name for name in properties["properties"] if name not in optional]
         return properties
 
@@ -111,42 +108,29 @@ def _describe_text(field: TextField) -> dict[str, Any]:
     if not is_input_schema(field.root):
         return _build_length_limits(field)
     if field.trim:
-        meaning = f"{field.min_length} to {field.max_length} characters after trimming."
-        pattern = build_trimmed_pattern(field.min_length, field.max_length)
-        return {
-            "description": meaning,
-            "minLength": field.min_length,
-            "pattern": _require_visible(pattern) if field.visible else pattern,
-        }
+        patterns = build_trimmed_patterns(field.min_length, field.max_length, visible=field.visible)
+        return {"minLength": field.min_length, **patterns}
     if field.visible:
-        return {
-            **_build_length_limits(field),
-            "pattern": _require_visible(_STORABLE_PATTERN) + ("" if field.min_length else "|^$"),
-        }
-    return {**_build_length_limits(field), "pattern": _STORABLE_PATTERN}
-
-
-def _require_visible(pattern: str) -> str:
-    """Extend `pattern` to require at least one visible character."""
-    return f"^(?=[\\s\\S]*[^{INVISIBLE}]){pattern.removeprefix('^')}"
+        return {**_build_length_limits(field), **build_visible_patterns(may_be_empty=not field.min_length)}
+    return {**_build_length_limits(field), "pattern": STORABLE_PATTERN}
 
 
 @describe_field.register
 def _describe_partner_id(field: PartnerIdField) -> dict[str, Any]:
-    return {**_build_length_limits(field), "pattern": PARTNER_ID_PATTERN}
+    return {**_build_length_limits(field), **PARTNER_ID_PATTERNS}
 
 
 @describe_field.register
 def _describe_email(field: EmailField) -> dict[str, Any]:
-    reserved = {"not": {"pattern": _build_reserved_email_pattern()}} if is_input_schema(field.root) else {}
+    reserved = {"not": {"pattern": build_reserved_email_pattern()}} if is_input_schema(field.root) else {}
     return {**_build_length_limits(field), **reserved}
 
 
 @describe_field.register
 def _describe_phone(field: PhoneField) -> dict[str, Any]:
     description = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
-    pattern = "\\+[0-9]+" if field.strict else PHONE_PATTERN.pattern
-    return {"description": description, **_build_length_limits(field), "pattern": f"^{pattern}$(?!\\n)"}
+    pattern = "^\\+[0-9]+$" if field.strict else PHONE_PATTERN
+    return {"description": description, **_build_length_limits(field), "pattern": pattern}
 
 
 @describe_field.register
@@ -168,12 +152,12 @@ def _describe_metadata(field: MetadataField) -> dict[str, Any]:
 @describe_field.register
 def _describe_event_types(field: TypesField) -> dict[str, Any]:
     event_type = f"({'|'.join(map(re.escape, EVENT_TYPES))})"
-    return {**_build_length_limits(field), "pattern": f"^{event_type}(,{event_type})*$(?!\\n)"}
+    return {**_build_length_limits(field), "pattern": f"^{event_type}(,{event_type})*$"}
 
 
 @describe_field.register
 def _describe_tenant_id(field: TenantIdField) -> dict[str, Any]:
-    return {"format": "uuid", "pattern": f"^{UUID_PATTERN.pattern}$(?!\\n)"}
+    return {"format": "uuid", "pattern": f"^{UUID_PATTERN.pattern}$"}
 
 
 @describe_field.register
@@ -204,14 +188,14 @@ def _describe_whole_number(field: WholeNumberField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_plans(field: PlansField) -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1, "maxLength": MAX_PLAN_LENGTH, "pattern": _STORABLE_PATTERN}
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_PLAN_LENGTH, "pattern": STORABLE_PATTERN}
     return {"items": text if field.plans is None else {"enum": list(field.plans)}, "maxItems": MAX_PLANS}
 
 
 @describe_field.register
 def _describe_instant(field: fields.AwareDateTime) -> dict[str, Any]:
     is_own_output = isinstance(field.root, StrictSchema) and not is_input_schema(field.root)
-    return {"pattern": _INSTANT_PATTERN} if is_own_output else {}
+    return {"pattern": INSTANT_PATTERN} if is_own_output else {}
 
 
 @describe_field.register
@@ -225,35 +209,12 @@ def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     return {"description": "Only tenants with this value.", **schema}
 
 
-def build_trimmed_pattern(shortest: int, longest: int) -> str:
-    """Build the pattern of a text with `shortest` to `longest` (at least 2) characters after ``str.strip``."""
-    whitespace, inner = f"[{_build_whitespace_class()}]*", "[^\\u0000]"
-    edge = f"[^{_build_whitespace_class()}\\u0000]"
-    following = f"(?:{inner}{{{max(shortest - 2, 0)},{longest - 2}}}{edge}){'?' if shortest < 2 else ''}"
-    return f"^{whitespace}(?:{edge}{following}){'' if shortest else '?'}{whitespace}$"
-
-
-@functools.cache
-def _build_reserved_email_pattern() -> str:
-    """Build the pattern of addresses in the special-use domains that email-validator refuses (RFC 6761)."""
-    names = ("".join(f"[{letter}{letter.upper()}]" for letter in name) for name in SPECIAL_USE_DOMAIN_NAMES)
-    return f"@([^@]*\\.)?({'|'.join(names)})$"
-
-
-@functools.cache
-def _build_whitespace_class() -> str:
-    """Build the content of a character class that matches what ``str.strip`` removes."""
-    codes = [code for code in range(0x10000) if chr(code).isspace()]
-    runs = [[code for _, code in run] for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
-    return "".join(f"\\u{run[0]:04x}" + (f"-\\u{run[-1]:04x}" if run[1:] else "") for run in runs)
-
-
 def _build_length_limits(field: TextField) -> dict[str, Any]:
     return {**({"minLength": field.min_length} if field.min_length else {}), "maxLength": field.max_length}
 
 
 def _build_pairs_schema(kind: str | list[str]) -> dict[str, Any]:
     return {
-        "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH, "pattern": _STORABLE_PATTERN},
-        "additionalProperties": {"type": kind, "maxLength": MAX_METADATA_VALUE_LENGTH, "pattern": _STORABLE_PATTERN},
+        "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH, "pattern": STORABLE_PATTERN},
+        "additionalProperties": {"type": kind, "maxLength": MAX_METADATA_VALUE_LENGTH, "pattern": STORABLE_PATTERN},
     }

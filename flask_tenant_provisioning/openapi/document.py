@@ -14,11 +14,12 @@ from ..cache import TTLCache
 from ..config import Config
 from ..errors import ProvisioningError
 from ..mount import Api
-from . import examples, host_schemas, operations, responses
+from ..validation import InputErrorSchema
+from . import components, event_schemas, examples, host_schemas, operations, problem_schemas, responses
 from .converter import Converter
 from .operations import build_links, get_path_template
-from .problem_types import explain_problems, list_problem_classes
-from .schemas import PROBLEM_SCHEMA, get_component_name
+from .problem_types import explain_problems
+from .schemas import get_component_name
 
 VERSION = "3.1.0"
 _MAX_CACHED = 16
@@ -52,20 +53,24 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     """Build the OpenAPI Object of `api` for callers that reach it at `server`."""
     plugin = _Plugin(schema_name_resolver=get_component_name)
     spec = _make_spec(api, server, plugin)
-    _describe_shared(spec, api, server)
+    _describe_shared(spec, api)
     for route in api.routes:
         operation = operations.build_operation(route, api)
         spec.path(get_path_template(route), operations={route.method.lower(): operation})
-    _describe_problems(spec, api)
+    _describe_problems(spec, api, server)
     if api.registry.fields is not None:
         host_schemas.describe_custom_fields(spec, cast(Converter, plugin.converter), api.registry.fields)
     host_schemas.describe_host_settings(spec, cast(Converter, plugin.converter), api.registry.namespaces)
     for name, example in examples.build_examples(api).items():
         if name in spec.components.schemas:
             spec.components.schemas[name]["examples"] = [example]
-    document = {"openapi": VERSION, **spec.to_dict()}
+    event_schemas.describe_events(spec.components.schemas)
+    spec.components.schemas["ProblemExplanation"]["properties"]["example"] = {
+        "$ref": f"#/components/schemas/{problem_schemas.ANY}"
+    }
+    document = {"openapi": VERSION, **spec.to_dict(), "webhooks": event_schemas.build_webhooks()}
     document["components"]["links"] = build_links(api.routes)
-    return document
+    return components.name_inline_objects(document)
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
@@ -82,32 +87,31 @@ def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
     )
 
 
-def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
-    components = spec.components
-    components.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
+def _describe_shared(spec: APISpec, api: Api) -> None:
+    parts = spec.components
+    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
     for name, header in responses.build_headers(api).items():
-        components.header(name, header)
+        parts.header(name, header)
     for name, parameter in operations.build_request_headers().items():
-        components.parameter(name, "header", parameter)
-    for code, explanation in explain_problems(api, server).items():
-        components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
-    components.schema("Problem", PROBLEM_SCHEMA)
+        parts.parameter(name, "header", parameter)
+    parts.schema("InputError", schema=InputErrorSchema)
 
 
-def _describe_problems(spec: APISpec, api: Api) -> None:
-    """Add the problem responses that operations refer to, and one for each problem that no operation declares."""
-    declared: set[type[ProvisioningError]] = set()
+def _describe_problems(spec: APISpec, api: Api, server: str) -> None:
+    """Add the schemas of all problems, and the responses that operations refer to, with their examples."""
+    for name, schema in problem_schemas.build_problem_schemas(api).items():
+        spec.components.schema(name, schema)
     groups: dict[str, list[type[ProvisioningError]]] = {}
     for route in api.routes:
-        problems = responses.collect_problems(route, api)
-        declared |= problems
-        for group in responses.group_by_status(problems, api):
-            groups[responses.get_response_name(group)] = group
-    for kind in list_problem_classes(api):
-        if kind not in declared:
-            groups[responses.get_response_name([kind])] = [kind]
+        for group in responses.group_by_status(responses.collect_problems(route, api), api):
+            groups[problem_schemas.get_response_name(group)] = group
     for name, group in groups.items():
+        spec.components.schema(problem_schemas.get_error_name(group), problem_schemas.build_error_schema(group))
         spec.components.response(name, responses.build_problem_response(group, api))
+    codes = {kind.code for group in groups.values() for kind in group}
+    for code, explanation in explain_problems(api, server).items():
+        if code in codes:
+            spec.components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
 
 
 def _build_bearer_scheme(config: Config) -> dict[str, str]:

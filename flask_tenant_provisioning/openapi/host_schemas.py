@@ -12,6 +12,7 @@ from ..database.types import MAX_MEMBER_LENGTH
 from ..registry import Namespace, TenantFields
 from ..settings.namespaces import describe_namespace, make_closed_object
 from ..settings.storage import MASK
+from .components import COMPONENT_KEY
 from .converter import Converter
 
 Property = dict[str, Any]
@@ -40,7 +41,7 @@ def describe_custom_fields(spec: APISpec, converter: Converter, custom: TenantFi
 
 def _build_field(converter: Converter, custom: TenantFields, name: str) -> Property:
     prop: Property = converter.field2property(custom.fields[name])
-    if name in custom.filterable and "string" in _list_types(prop):
+    if name in custom.filterable and "string" in _list_types(prop) and "enum" not in prop:
         prop["maxLength"] = min(prop.get("maxLength", MAX_MEMBER_LENGTH), MAX_MEMBER_LENGTH)
     return prop
 
@@ -89,7 +90,9 @@ def _list_types(prop: Property) -> list[str]:
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
-_MASKED_SECRET = {"const": MASK, "description": "A secret, which is never shown."}
+_EFFECTIVE_DESCRIPTION = "The values that apply to the tenant, wherever they come from, by namespace and key."
+_EXPLICIT_DESCRIPTION = "The values that were set here rather than inherited, by namespace and key."
+_MASKED_SECRET = {"type": "string", "const": MASK, "description": "A secret, which is never shown."}
 #: Keywords that apply to requests only.
 _INPUT_KEYWORDS = ("default", "writeOnly")
 
@@ -99,31 +102,52 @@ def describe_host_settings(spec: APISpec, converter: Converter, namespaces: Mapp
     components = dict(spec.components.schemas)
     schemas = {name: describe_namespace(converter, schema) for name, schema in namespaces.items()}
     if "Settings" in components:
-        outputs = _build_namespaces(namespaces, schemas, _build_output_key)
-        for name in ("effective", "explicit"):
-            components["Settings"]["properties"][name] = make_closed_object(outputs)
+        outputs = _build_namespaces("", namespaces, schemas, _build_output_key)
+        components["Settings"]["properties"] |= {
+            "effective": _build_values("EffectiveSettings", _EFFECTIVE_DESCRIPTION, outputs),
+            "explicit": _build_values("ExplicitSettings", _EXPLICIT_DESCRIPTION, outputs),
+        }
     if "ExplicitSettingsInput" in components:
-        inputs = _build_namespaces(namespaces, schemas, _build_input_key)
+        inputs = _build_namespaces("Input", namespaces, schemas, _build_input_key)
         components["ExplicitSettingsInput"] |= make_closed_object(inputs)
     if "ExplicitSettingsPatch" in components:
-        patches = _build_namespaces(namespaces, schemas, _build_patch_key)
+        patches = _build_namespaces("Patch", namespaces, schemas, _build_patch_key)
         components["ExplicitSettingsPatch"] |= make_closed_object(
-            {name: make_nullable(schema) for name, schema in patches.items()}
+            {name: {"anyOf": [schema, _NULL]} for name, schema in patches.items()}
         )
 
 
+def _build_values(component: str, description: str, namespaces: Mapping[str, Property]) -> Property:
+    """Build the schema of settings in a response, by namespace and key."""
+    return {COMPONENT_KEY: component, "type": "object", "description": description, "properties": dict(namespaces)}
+
+
 def _build_namespaces(
+    suffix: str,
     namespaces: Mapping[str, Namespace],
     schemas: Mapping[str, Property],
     change: Callable[[Namespace, str, Property], Property],
 ) -> dict[str, Property]:
-    """Build the schemas of the namespaces, with `change` applied to the property of each key."""
+    """Build the schemas of the namespaces, with `change` applied to the property of each key.
+
+    Each becomes a component, such as ``MailSettings``, with this `suffix`. Only those of requests are closed.
+    """
     built = {}
     for name, namespace in namespaces.items():
         properties = schemas[name]["properties"]
         changed = {key: change(namespace, key, properties[key]) for key in namespace.keys}
-        built[name] = {**schemas[name], **make_closed_object(changed)}
+        description = schemas[name].get("description", f"The settings `{name}`.")
+        schema = make_closed_object(changed) if suffix else {"type": "object", "properties": changed}
+        built[name] = {
+            COMPONENT_KEY: f"{_capitalize_words(name)}Settings{suffix}",
+            "description": description,
+            **schema,
+        }
     return built
+
+
+def _capitalize_words(name: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
 
 
 def _build_output_key(namespace: Namespace, key: str, prop: Property) -> Property:
@@ -135,7 +159,9 @@ def _build_output_key(namespace: Namespace, key: str, prop: Property) -> Propert
 def _build_input_key(namespace: Namespace, key: str, prop: Property) -> Property:
     if not namespace.keys[key].secret:
         return prop
-    return {"anyOf": [prop, {"const": MASK, "description": "The mask, which keeps the current secret."}]}
+    return {
+        "anyOf": [prop, {"type": "string", "const": MASK, "description": "The mask, which keeps the current secret."}]
+    }
 
 
 def _build_patch_key(namespace: Namespace, key: str, prop: Property) -> Property:

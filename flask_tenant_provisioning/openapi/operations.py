@@ -13,8 +13,8 @@ from ..mount import Api
 from ..web.headers import EVENT_STREAM, MERGE_PATCH
 from ..web.idempotency import MAX_KEY_LENGTH
 from ..web.routing import Route
-from .converter import PARTNER_ID_PATTERN
 from .pages import ASSETS
+from .patterns import PARTNER_ID_PATTERNS
 from .problem_types import list_problem_classes
 from .responses import build_responses, is_rate_limited
 from .schemas import derive_input_schema, find_document_schema, get_component_name
@@ -42,7 +42,7 @@ _IDEMPOTENCY_KEY_PATTERN = (
 #: The maximum lengths of caller-chosen ids in a path.
 _PATH_TEXT_LENGTHS = {"external_id": 128, "partner_id": MAX_NAME_LENGTH}
 #: The patterns of caller-chosen ids in a path: an external id has no NUL, a partner id is as in `PartnerIdField`.
-_PATH_TEXT_PATTERNS = {"external_id": "^[^\\u0000]+$", "partner_id": PARTNER_ID_PATTERN}
+_PATH_TEXT_PATTERNS = {"external_id": {"pattern": "^[^\\x00]+$"}, "partner_id": PARTNER_ID_PATTERNS}
 
 
 def build_operation(route: Route, api: Api) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
             "type": "string",
             "minLength": 1,
             "maxLength": _PATH_TEXT_LENGTHS[name],
-            "pattern": _PATH_TEXT_PATTERNS[name],
+            **_PATH_TEXT_PATTERNS[name],
         }
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
@@ -205,7 +205,8 @@ def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
 
 def get_link_name(response: Any, target: str) -> str:
     """Return the component name of the link from this kind of response to the operation `target`."""
-    return f"{get_component_name(find_document_schema(response))}.{target}"
+    words = "".join(word.capitalize() for word in target.split("_"))
+    return f"{get_component_name(find_document_schema(response))}To{words}"
 
 
 def _collect_links(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:

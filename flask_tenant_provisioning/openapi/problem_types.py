@@ -15,6 +15,7 @@ from ..tenants.schemas import ListQuery, validate_tenant
 from ..validation import load_parameters
 from ..web.long_requests import make_body_too_large
 from .examples import NEW_TENANT, TENANT
+from .problem_members import list_members
 
 _MENDER_TEXTS = {
     Mender.PARTNER: "the developer of the partner's integration",
@@ -39,8 +40,7 @@ class Explanation:
     @property
     def meaning(self) -> str:
         """The meaning in a sentence or two: the class's own docstring, else its title."""
-        docstring = vars(self.kind).get("__doc__")
-        return " ".join(docstring.split()) if docstring else f"{self.kind.title}."
+        return describe_problem(self.kind)
 
     @property
     def menders(self) -> str:
@@ -64,6 +64,12 @@ class Explanation:
     def render(self) -> dict[str, Any]:
         """Render the whole explanation, with the example."""
         return {**self.summarize(), "example": self.example}
+
+
+def describe_problem(kind: type[ProvisioningError]) -> str:
+    """Return the meaning of a problem in a sentence or two: the class's own docstring, else its title."""
+    docstring = vars(kind).get("__doc__")
+    return " ".join(docstring.split()) if docstring else f"{kind.title}."
 
 
 def list_problem_classes(api: Api) -> tuple[type[ProvisioningError], ...]:
@@ -94,7 +100,8 @@ def _build_example(error: ProvisioningError, types: str, base: str) -> dict[str,
     }
     if error.errors:
         document["errors"] = error.errors
-    return document | error.members
+    members = error.members or {name: member.example for name, member in list_members(type(error)).items()}
+    return document | members
 
 
 def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:

@@ -27,6 +27,7 @@ from ..mount import Api
 from ..responses import PROBLEM_MEDIA_TYPE, REQUEST_ID_PATTERN
 from ..web.headers import JSON
 from ..web.routing import Route
+from .problem_schemas import get_error_name, get_response_name
 from .problem_types import list_problem_classes
 from .schemas import find_document_schema
 
@@ -96,19 +97,13 @@ def group_by_status(problems: Iterable[type[ProvisioningError]], api: Api) -> li
     return list(groups.values())
 
 
-def get_response_name(group: Iterable[type[ProvisioningError]]) -> str:
-    """Return the component name of the Response Object of these problems."""
-    return ".".join(kind.code for kind in group)
-
-
 def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> dict[str, Any]:
     """Build the Response Object of these problems, which share one status."""
     status = group[0].status
     codes = [kind.code for kind in group]
     headers = [] if any(kind.is_host_error for kind in group) else [*_STATUS_HEADERS.get(status, ())]
     headers += _RATE_LIMIT_HEADERS if status != 401 and any(map(api.has_rate_limit, RATE_CLASSES)) else ()
-    restriction = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, restriction]}
+    schema = {"$ref": f"#/components/schemas/{get_error_name(group)}"}
     return {
         "description": "\n".join(f"- `{kind.code}`: {kind.title}. {kind.remedy}" for kind in group),
         "headers": _build_header_references(*COMMON_HEADERS, *headers),

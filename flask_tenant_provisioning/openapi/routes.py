@@ -19,7 +19,7 @@ from .schemas import ProblemExplanationSchema, ProblemIndexSchema
 routes = Routes()
 
 _TEXT = {"type": "string"}
-_OBJECT = {"type": "object", "required": ["openapi", "info", "paths"]}
+_OBJECT = {"x-component": "OpenApiDocument", "type": "object", "required": ["openapi", "info", "paths"]}
 
 
 @routes.add("GET", "/openapi.json", permissions=PUBLIC, responses={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))

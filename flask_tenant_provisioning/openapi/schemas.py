@@ -1,4 +1,4 @@
-"""Schemas of the problem documents, component names, and input schemas derived from output schemas."""
+"""Schemas of the explanations of problems, component names, and input schemas derived from output schemas."""
 
 from __future__ import annotations
 
@@ -10,50 +10,8 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from ..errors import Mender
-from ..validation import MAX_ERRORS, MAX_POINTER_LENGTH, StrictSchema
+from ..validation import StrictSchema
 from ..web.headers import JSON
-
-#: RFC 9457 §3, with this API's own members.
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "description": "A problem document (RFC 9457). Further members depend on the code.",
-    "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference", "description": "The URI of the code's explanation."},
-        "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The status of the response."},
-        "code": {"type": "string", "description": "The stable problem code, for programs."},
-        "detail": {"type": "string", "description": "An explanation of this occurrence, for people."},
-        "instance": {"type": "string", "format": "uri-reference", "description": "The path of the request."},
-        "request_id": {"type": "string", "description": "The request's id, to quote to the operator."},
-        "errors": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_ERRORS,
-            "description": "The errors in the input: all of them, or the first 100.",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "additionalProperties": False,
-                "properties": {
-                    "pointer": {
-                        "type": "string",
-                        "pattern": "^#(/|$)",
-                        "maxLength": MAX_POINTER_LENGTH,
-                        "description": "The place of the error (RFC 6901 §6).",
-                    },
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-        "errors_omitted": {
-            "type": "integer",
-            "minimum": 1,
-            "description": "The number of errors that `errors` leaves out; absent if it lists all.",
-        },
-    },
-}
 
 
 class ProblemTypeSchema(StrictSchema):

@@ -103,7 +103,11 @@ def handle_history(call: Request, target: SettingsTarget, cursor_scope: str) -> 
 
 routes = Routes()
 TENANT_SETTINGS = f"{TENANT_PATH}/settings"
-_JSON_SCHEMA_SHAPE = {"type": "object", "required": ["$schema", "type", "properties"]}
+_JSON_SCHEMA_SHAPE = {
+    "x-component": "SettingsJsonSchema",
+    "type": "object",
+    "required": ["$schema", "type", "properties"],
+}
 _TENANT_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, TenantNotFound, InvalidState)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import json
 from typing import Any
 
 from schemathesis import Response
+
+from tests.support.openapi import use_exact_patterns
 
 #: An event that shows a job. Where there is no `itemSchema`, schemathesis holds each event against the stream's schema.
 _EVENT = {
@@ -26,8 +27,8 @@ _EVENT = {
 
 
 def describe_streams(document: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document, with what each event of a job's progress is."""
-    described = copy.deepcopy(document)
+    """The OpenAPI document, with what each event of a job's progress is, and the whole rule of each text."""
+    described: dict[str, Any] = use_exact_patterns(document)
     response = described["paths"]["/bulk-jobs/{job_id}/progress"]["get"]["responses"]["200"]
     response["content"]["text/event-stream"]["schema"] = _EVENT
     return described

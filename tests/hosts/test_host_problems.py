@@ -115,10 +115,13 @@ def test_openapi_puts_them_beside_our_own_of_the_same_status(app: Flask) -> None
     document = get_problem_page(app, "/openapi.json").get_json()
     responses = document["paths"]["/tenants"]["post"]["responses"]
     name = responses["409"]["$ref"].rpartition("/")[2]
-    assert name.split(".") == ["tenant-exists", "idempotency-in-progress", "no-room"]
+    assert name == "TenantExistsOrIdempotencyInProgressOrNoRoom"
     response = document["components"]["responses"][name]
     assert "`no-room`: No room." in response["description"]
-    assert set(response["content"]["application/problem+json"]["examples"]) == set(name.split("."))
+    content = response["content"]["application/problem+json"]
+    assert set(content["examples"]) == {"tenant-exists", "idempotency-in-progress", "no-room"}
+    schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    assert schema["discriminator"]["mapping"]["no-room"] == "#/components/schemas/NoRoomProblem"
 
 
 def test_a_header_that_the_hosts_refusal_does_not_bear_is_not_promised(app: Flask) -> None:
