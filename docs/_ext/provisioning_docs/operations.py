@@ -82,6 +82,25 @@ def follow(node: Object) -> Any:
     return document()[parts][kind][name]
 
 
+def merge(schema: Object) -> dict[str, Any]:
+    """Return a schema with the properties and required names of all parts of its ``allOf``, references followed."""
+    merged: dict[str, Any] = dict(follow(schema))
+    for part in map(merge, merged.pop("allOf", ())):
+        merged["properties"] = {**part.get("properties", {}), **merged.get("properties", {})}
+        merged["required"] = [*part.get("required", ()), *merged.get("required", ())]
+    return merged
+
+
+def alternatives(schema: Object) -> list[Any]:
+    """Return the parts of a schema of which a value has one, or an empty list."""
+    return [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+
+
+def is_about_problems(name: str) -> bool:
+    """Return whether a schema describes problem documents: those are on the page of errors."""
+    return name.endswith(("Problem", "Error")) and name not in ("InputError", "RowProblem", "StepError")
+
+
 @functools.cache
 def common_parameters() -> dict[str, Any]:
     """Return the parameters common to all operations."""

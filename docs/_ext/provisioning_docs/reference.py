@@ -42,8 +42,14 @@ def page(tag_name: str) -> str:
 
 
 def schemas() -> str:
-    """Return a section for each schema."""
-    return lines(*(_schema(name, schema) for name, schema in document()["components"]["schemas"].items()))
+    """Return a section for each schema, except those of problems, which the page of errors describes."""
+    return lines(
+        *(
+            _schema(name, schema)
+            for name, schema in document()["components"]["schemas"].items()
+            if not operations.is_about_problems(name)
+        )
+    )
 
 
 def tenant() -> str:
@@ -115,13 +121,21 @@ def _body(body: Object) -> str:
 
 
 def _fields(schema: Object) -> str:
-    needed = schema.get("required", ())
+    parts = operations.alternatives(schema)
+    if parts:
+        return "One of\n\n" + "\n".join(f"- {shape(part)}" for part in parts)
+    whole = operations.merge(schema)
+    return describe_members(whole.get("properties", {}), whole.get("required", ()))
+
+
+def describe_members(members: Object, required: Iterable[str]) -> str:
+    """Return a definition list of the members of an object, each with its meaning and its type."""
     return _entries(
         (
-            code(name) + (" (required)" if name in needed else ""),
+            code(name) + (" (required)" if name in required else ""),
             lines(describe(follow(kind)), _sentence(shape(kind))),
         )
-        for name, kind in schema.get("properties", {}).items()
+        for name, kind in members.items()
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .operations import Object, follow, parameters
+from .operations import Object, alternatives, follow, merge, parameters
 
 #: Values for parameters of paths that have no example of their own.
 PATH_VALUES = {
@@ -81,12 +81,13 @@ def build_example(schema: Object, depth: int = 0) -> Any:
         return schema["examples"][0]
     if depth > _DEPTH:
         return None
-    for part in (*schema.get("allOf", ()), *schema.get("oneOf", ()), *schema.get("anyOf", ())):
+    for part in alternatives(schema):
         example = build_example(part, depth + 1)
         if example is not None:
             return example
-    if "properties" in schema:
-        members = {name: build_example(part, depth + 1) for name, part in schema["properties"].items()}
+    properties = merge(schema).get("properties")
+    if properties:
+        members = {name: build_example(part, depth + 1) for name, part in properties.items()}
         return {name: value for name, value in members.items() if value is not None} or None
     if "items" in schema:
         item = build_example(schema["items"], depth + 1)
