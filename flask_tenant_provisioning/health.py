@@ -16,7 +16,7 @@ from .database.ids import format_instant
 from .database.session import Session, Storage
 from .database.statements import Statement
 from .errors import InvalidParameter, StorageUnavailable
-from .validation import StrictSchema
+from .validation import StrictSchema, describe
 from .web.parameters import NoQuery
 from .web.request import Request
 from .web.routing import Routes
@@ -26,8 +26,11 @@ from .workers.kinds import WORK_KINDS
 class DatabaseHealthSchema(StrictSchema):
     """The database: the time of its response in milliseconds, and `read-only` while it refuses writes."""
 
-    status = fields.String(validate=validate.OneOf(("ok", "read-only")))
-    latency_ms = fields.Float()
+    status = fields.String(
+        validate=validate.OneOf(("ok", "read-only")),
+        metadata=describe("`read-only` while the database refuses writes."),
+    )
+    latency_ms = fields.Float(metadata=describe("The time that the database took to answer, in milliseconds.", 1.4))
 
 
 class WorkerHealthSchema(StrictSchema):
@@ -35,9 +38,12 @@ class WorkerHealthSchema(StrictSchema):
     in the feed): the number of due items, and the age of the oldest in seconds.
     """
 
-    status = fields.String(validate=validate.OneOf(("ok", "late")))
-    due = fields.Integer()
-    lag_seconds = fields.Float()
+    status = fields.String(
+        validate=validate.OneOf(("ok", "late")),
+        metadata=describe("`late` if the oldest due work has waited for more than 60 seconds."),
+    )
+    due = fields.Integer(metadata=describe("The number of due items of work of all kinds.", 3))
+    lag_seconds = fields.Float(metadata=describe("How long the oldest due work has waited, in seconds.", 0.2))
 
 
 class HealthSchema(StrictSchema):
@@ -45,7 +51,10 @@ class HealthSchema(StrictSchema):
     (503).
     """
 
-    status = fields.String(validate=validate.OneOf(("ok", "degraded")))
+    status = fields.String(
+        validate=validate.OneOf(("ok", "degraded")),
+        metadata=describe("`degraded` if the workers are late or the database refuses writes."),
+    )
     database = fields.Nested(DatabaseHealthSchema)
     worker = fields.Nested(WorkerHealthSchema)
 

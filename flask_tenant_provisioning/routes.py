@@ -16,14 +16,14 @@ from .webhooks.routes import routes as webhook_routes
 
 ROUTES: tuple[Route, ...] = (
     *tenant_routes,
-    *step_routes,
     *bulk_routes,
+    *step_routes,
     *settings_routes,
-    *partner_routes,
-    *usage_routes,
-    *partner_settings_routes,
     *event_routes,
     *webhook_routes,
+    *partner_routes,
+    *partner_settings_routes,
+    *usage_routes,
     *health_routes,
     *openapi_routes,
 )

@@ -17,9 +17,18 @@ from .partners import actions as partners
 from .partners.models import Partner
 from .partners.routes import make_descendant_check
 from .tenants.listing import count_by_status
-from .validation import PartnerIdField, StrictSchema, TextField
+from .validation import PartnerIdField, StrictSchema, TextField, describe
 from .web.headers import CSV, JSON, negotiate
-from .web.pagination import MAX_PAGE_SIZE, PageSizeField, open_cursor, reject_page_parameters, render_page
+from .web.pagination import (
+    CURSOR,
+    JSON_PAGE_SIZE,
+    MAX_PAGE_SIZE,
+    NEXT_CURSOR,
+    PageSizeField,
+    open_cursor,
+    reject_page_parameters,
+    render_page,
+)
 from .web.parameters import QuerySchema
 from .web.request import Read, Request, partner_scope
 from .web.routing import Routes
@@ -31,42 +40,73 @@ DEFAULT_LIMIT = 50
 class TenantCountSchema(StrictSchema):
     """The number of tenants in each status."""
 
-    active = fields.Integer()
-    suspended = fields.Integer()
-    provisioning = fields.Integer()
-    failed = fields.Integer()
-    deleted = fields.Integer()
-    total = fields.Integer()
+    active = fields.Integer(metadata=describe("The number of tenants that are `active`.", 80))
+    suspended = fields.Integer(metadata=describe("The number of tenants that are `suspended`.", 2))
+    provisioning = fields.Integer(metadata=describe("The number of tenants that are `provisioning`.", 1))
+    failed = fields.Integer(metadata=describe("The number of tenants that are `failed`.", 0))
+    deleted = fields.Integer(
+        metadata=describe("The number of tenants that are `deleted` and can still be restored.", 5)
+    )
+    total = fields.Integer(metadata=describe("The number of all tenants, deleted ones included.", 88))
 
 
 class PartnerUsageSchema(StrictSchema):
     """A partner's tenants, and how many more it may have; deleted tenants do not count against the limit."""
 
-    partner = fields.String()
-    name = fields.String(allow_none=True)
-    status = fields.String()
+    partner = fields.String(metadata=describe("The id of the partner.", "acme"))
+    name = fields.String(
+        allow_none=True, metadata=describe("The name of the partner; null if none is known.", "Acme Ltd")
+    )
+    status = fields.String(metadata=describe("The status of the partner: `active` or `suspended`.", "active"))
     tenants = fields.Nested(TenantCountSchema)
-    max_tenants = fields.Integer(allow_none=True)
-    remaining = fields.Integer(allow_none=True)
+    max_tenants = fields.Integer(
+        allow_none=True,
+        metadata=describe("How many tenants the partner may have, without deleted ones; null for no limit.", 100),
+    )
+    remaining = fields.Integer(
+        allow_none=True, metadata=describe("How many more tenants the partner may create; null for no limit.", 17)
+    )
 
 
 class UsagePageSchema(StrictSchema):
     """One page of the report; `next` is the cursor of the next page."""
 
-    items = fields.List(fields.Nested(PartnerUsageSchema))
-    next = fields.String(allow_none=True)
+    items = fields.List(
+        fields.Nested(PartnerUsageSchema), metadata=describe("The partners of this page, up to `limit`.")
+    )
+    next = fields.String(
+        allow_none=True,
+        metadata=NEXT_CURSOR,
+    )
 
 
 class UsageQuery(QuerySchema):
     """The query parameters of `GET /usage`. An administrator, or a partner above it, may name a `partner`."""
 
-    partner = PartnerIdField()
-    limit = PageSizeField()
-    cursor = TextField(min_length=1, max_length=4096)
+    partner = PartnerIdField(
+        metadata=describe(
+            "Only this partner. An administrator may name any partner, and a partner those below it.", "acme"
+        )
+    )
+    limit = PageSizeField(metadata=JSON_PAGE_SIZE)
+    cursor = TextField(
+        min_length=1,
+        max_length=4096,
+        metadata=CURSOR,
+    )
 
 
 routes = Routes()
-_CSV_SCHEMA = {"type": "string"}
+_CSV_SCHEMA = {
+    "type": "string",
+    "description": "The whole report; its first row names the columns.",
+    "examples": [
+        (
+            "partner,name,status,active,suspended,provisioning,failed,deleted,total,max_tenants,remaining\r\n"
+            "acme,Acme Ltd,active,80,2,1,0,5,88,100,17\r\n"
+        )
+    ],
+}
 
 
 @routes.add(
@@ -78,7 +118,7 @@ _CSV_SCHEMA = {"type": "string"}
     problems=(InvalidParameter, InvalidCursor, PartnerNotFound),
 )
 def read_usage(call: Request) -> Response:
-    """Report how many tenants partners have and how many more they may have, as pages of JSON or as one CSV.
+    """Report how many tenants partners have and may have. The report comes as pages of JSON, or as one CSV.
 
     A partner sees its own row and those of the partners below it. The CSV response is cut off, with the connection,
     once the token expires or the partner is suspended.

@@ -115,27 +115,25 @@ class StrictSchema(Schema):
         return READ_ONLY if name in self.output_names else UNKNOWN
 
 
+def describe(description: str, *examples: Any) -> dict[str, Any]:
+    """Return the metadata of a field for the OpenAPI document: a description for its users, and examples."""
+    return {"description": description, **({"examples": list(examples)} if examples else {})}
+
+
 class InputErrorSchema(StrictSchema):
     """One error in the input: where it is, and what is wrong."""
 
     pointer = fields.String(
         metadata={
-            "description": "The place of the error in the body, or the name of a parameter, as a JSON pointer in URI "
-            "fragment form (RFC 6901 §6).",
-            "examples": ["#/email"],
+            **describe("The place of the error in the body, or the name of a parameter (RFC 6901 §6).", "#/email"),
             "maxLength": MAX_POINTER_LENGTH,
             "pattern": "^#(/|$)",
         }
     )
     code = fields.String(
-        metadata={
-            "description": "The stable code of the error, for programs. New codes may be added.",
-            "examples": ["invalid-email"],
-        }
+        metadata=describe("The stable code of the error, for programs. New codes may be added.", "invalid-email")
     )
-    detail = fields.String(
-        metadata={"description": "An explanation for people, in English.", "examples": ["Invalid email address."]}
-    )
+    detail = fields.String(metadata=describe("An explanation for people, in English.", "Invalid email address."))
 
 
 class TextField(fields.Field):  # type: ignore[type-arg]

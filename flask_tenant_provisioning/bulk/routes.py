@@ -112,7 +112,7 @@ routes = Routes()
     ),
 )
 def create_bulk_job(call: Request) -> Response:
-    """Upload rows, each of which is executed like the equivalent single call; plain or compressed with gzip.
+    """Upload rows, each of which stands for a single call. The upload may be compressed with gzip.
 
     Besides `bulk:create` the caller needs the permissions of the `operation`'s single calls. An invalid row fails
     alone; with `mode=atomic` no row takes effect then.
@@ -163,7 +163,7 @@ def list_bulk_jobs(call: Request) -> Response:
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def read_bulk_job(call: Request, job_id: str) -> Response:
-    """Read a bulk job with its progress and the counts of its results."""
+    """Read a bulk job, with its progress and the counts of its results."""
     call.query(NoQuery)
     return call.json_response(schemas.dump_job(load_progress(call, job_id)))
 
@@ -177,7 +177,10 @@ def read_bulk_job(call: Request, job_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, BulkJobNotFound, InvalidState),
 )
 def cancel_bulk_job(call: Request, job_id: str) -> Response:
-    """Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect."""
+    """Cancel a job.
+
+    No further rows are started: rows that are being executed finish, and finished rows stay in effect.
+    """
     query = call.query(WriteQuery)
     work = partial(actions.cancel_job, partner=partner_scope(call), job_id=parse_job_id(job_id))
     return execute(call, work, render_job, validate_only=query["validate_only"])
@@ -232,7 +235,26 @@ def _discard_job(call: Request, job: Job) -> None:
     call.mount.storage.transaction(partial(actions.remove_job, partner=job.partner_id, job_id=job.id))
 
 
-_TEXT_BODY = {"type": "string"}
+_NDJSON_BODY = {
+    "type": "string",
+    "description": "All results, one a line, each a JSON object like an item of a page of JSON.",
+    "examples": [
+        (
+            '{"row":1,"state":"succeeded","status":201,"tenant":"0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",'
+            '"external_id":null,"problem":null}\n'
+        )
+    ],
+}
+_CSV_BODY = {
+    "type": "string",
+    "description": "All results; the first row names the columns, and those that begin with `result.` are the result.",
+    "examples": ["email,result.row,result.state,result.status\r\nadmin@example.com,1,failed,409\r\n"],
+}
+_STREAM_BODY = {
+    "type": "string",
+    "description": "Server-sent events: `progress` while the job runs, then `finished`, each with the job as its data.",
+    "examples": ['id: running-500\nevent: progress\ndata: {"state":"running","total":1000,"processed":500}\n\n'],
+}
 
 
 @routes.add(
@@ -240,11 +262,11 @@ _TEXT_BODY = {"type": "string"}
     f"{JOB}/items",
     permissions=("bulk:read",),
     query=BulkItemsQuery,
-    responses={200: {JSON: BulkItemPageSchema, NDJSON: _TEXT_BODY, CSV: _TEXT_BODY}},
+    responses={200: {JSON: BulkItemPageSchema, NDJSON: _NDJSON_BODY, CSV: _CSV_BODY}},
     problems=(*LONG_REQUEST_PROBLEMS, InvalidParameter, InvalidCursor, BulkJobNotFound),
 )
 def list_bulk_items(call: Request, job_id: str) -> Response:
-    """List the results of a job's finished rows, in order: a page of JSON at a time, or all as NDJSON or CSV.
+    """List the results of a job's rows. Finished rows come in order: a page of JSON at a time, or all as NDJSON or CSV.
 
     The CSV also holds the rows that did not take effect: corrected, they can be uploaded again. NDJSON and CSV end
     early, by closing the connection, if the token expires or the partner is suspended.
@@ -262,11 +284,11 @@ def list_bulk_items(call: Request, job_id: str) -> Response:
     "GET",
     f"{JOB}/progress",
     permissions=("bulk:read",),
-    responses={200: {EVENT_STREAM: _TEXT_BODY}, 204: None},
+    responses={200: {EVENT_STREAM: _STREAM_BODY}, 204: None},
     problems=(InvalidParameter, BulkJobNotFound),
 )
 def follow_bulk_job(call: Request, job_id: str) -> Response:
-    """Follow a job by server-sent events, each with the whole job: `progress`, and `finished` at its end.
+    """Follow the progress of a job. Server-sent events each have the whole job: `progress`, and `finished` at its end.
 
     A stream ends after five minutes, when its token expires, or at once if the server has no thread to spare. Reconnect
     then, as browsers do, with `Last-Event-ID`. 204 means that nothing will follow.

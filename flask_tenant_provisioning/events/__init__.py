@@ -1,4 +1,6 @@
-"""Events about tenants, partners and webhooks. One table is the outbox, the feed and the audit trail.
+"""Events: what has happened to tenants, partners and webhooks, in order.
+
+One table is the outbox, the feed and the audit trail.
 
 actions.py       build an event's row and record it in the transaction that it reports
 feed.py          give committed events their positions, read a page, follow a feed

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import fields
 
 from ..errors import Fault
-from ..validation import PartnerIdField, StrictSchema, TextField, make_field_error
+from ..validation import PartnerIdField, StrictSchema, TextField, describe, make_field_error
 from ..web.pagination import PageSizeField
 from ..web.parameters import QuerySchema
 from .feed import DEFAULT_PAGE_SIZE
@@ -36,7 +36,6 @@ EVENTS = {
     "webhook.disabled": "A webhook endpoint was disabled automatically.",
 }
 EVENT_TYPES = tuple(EVENTS)
-_AUDIT_ONLY = {"optional": True, "description": "Only for callers with `audit:read`."}
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -70,29 +69,64 @@ class TenantIdField(TextField):
 class EventQuery(QuerySchema):
     """The parameters of `GET /events`. Administrators may name the partner."""
 
-    partner = PartnerIdField()
-    after = TextField(min_length=1, max_length=4096)
-    type = TypesField()
-    tenant = TenantIdField()
-    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
+    partner = PartnerIdField(
+        metadata=describe(
+            "The partner whose feed to read, by default the token's. Only an administrator may name a partner "
+            "other than the caller's own.",
+            "acme",
+        )
+    )
+    after = TextField(
+        min_length=1,
+        max_length=4096,
+        metadata=describe(
+            "The `next` of the page before, unchanged; absent to read from the beginning.", "eyJwIjoxMn0"
+        ),
+    )
+    type = TypesField(
+        metadata=describe("Only events of these types, separated by commas.", "tenant.created,tenant.deleted")
+    )
+    tenant = TenantIdField(metadata=describe("Only events about this tenant.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"))
+    limit = PageSizeField(
+        load_default=DEFAULT_PAGE_SIZE,
+        metadata=describe("The number of events per page, from 1. A number above 1000 means 1000. By default 50.", 100),
+    )
 
 
 class ActorSchema(StrictSchema):
     """The actor of an event. `address` and `user_agent` are shown to callers with `audit:read`."""
 
-    sub = fields.String(allow_none=True)
-    partner = fields.String(allow_none=True)
-    address = fields.String(allow_none=True, metadata=_AUDIT_ONLY)
-    user_agent = fields.String(allow_none=True, metadata=_AUDIT_ONLY)
+    sub = fields.String(
+        allow_none=True, metadata=describe("The subject of the token; null if it is not known.", "admin@acme.example")
+    )
+    partner = fields.String(
+        allow_none=True, metadata=describe("The partner of the token; null if it names none.", "acme")
+    )
+    address = fields.String(
+        allow_none=True,
+        metadata={
+            "optional": True,
+            **describe("The IP address of the request. Only callers with `audit:read` see it.", "203.0.113.7"),
+        },
+    )
+    user_agent = fields.String(
+        allow_none=True,
+        metadata={
+            "optional": True,
+            **describe("The `User-Agent` of the request. Only callers with `audit:read` see it.", "curl/8.5.0"),
+        },
+    )
 
 
 class ChangeSchema(StrictSchema):
     """The previous and the new value of a field."""
 
     previous = fields.Raw(
-        metadata={"description": "The value before the change: any JSON value, null if there was none."}
+        metadata=describe("The value before the change: any JSON value; null if there was none.", "Example")
     )
-    new = fields.Raw(metadata={"description": "The value after the change: any JSON value."})
+    new = fields.Raw(
+        metadata=describe("The value after the change: any JSON value; null if it was removed.", "Example Corp")
+    )
 
 
 class EventSchema(StrictSchema):
@@ -104,20 +138,45 @@ class EventSchema(StrictSchema):
     Some days after a tenant is purged, its identifying data is removed from `data`, and `erased: true` is added.
     """
 
-    id = fields.UUID()
-    type = fields.String()
-    timestamp = fields.AwareDateTime()
-    partner = fields.String()
-    tenant = fields.UUID(allow_none=True)
-    request_id = fields.String(allow_none=True)
+    id = fields.UUID(
+        metadata=describe(
+            "The id of the event; the same in the feed and in every delivery.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"
+        )
+    )
+    type = fields.String(metadata=describe("The type of the event. New types may be added.", "tenant.updated"))
+    timestamp = fields.AwareDateTime(metadata=describe("The time of the change."))
+    partner = fields.String(metadata=describe("The partner in whose feed the event is.", "acme"))
+    tenant = fields.UUID(
+        allow_none=True,
+        metadata=describe(
+            "The id of the tenant that the event is about; null for other events.",
+            "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+        ),
+    )
+    request_id = fields.String(
+        allow_none=True, metadata=describe("The id of the request that caused the event; null if none did.", "5f1c9d")
+    )
     actor = fields.Nested(ActorSchema)
-    data = fields.Dict(keys=fields.String())
-    changes = fields.Dict(keys=fields.String(), values=fields.Nested(ChangeSchema))
+    data = fields.Dict(keys=fields.String(), metadata=describe("The object after the event.", {}))
+    changes = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(ChangeSchema),
+        metadata=describe(
+            "Each field that changed, with its values before and after; empty for a creation.",
+            {"client_name": {"previous": "Example", "new": "Example Corp"}},
+        ),
+    )
 
 
 class EventPageSchema(StrictSchema):
     """A page of the feed. `next` is always present and reads later events; `has_more` is true if there are some now."""
 
-    items = fields.List(fields.Nested(EventSchema))
-    next = fields.String()
-    has_more = fields.Boolean()
+    items = fields.List(
+        fields.Nested(EventSchema), metadata=describe("The events of this page, up to `limit`, in order.")
+    )
+    next = fields.String(
+        metadata=describe(
+            "The cursor to send as `after`, now if `has_more`, else later. It is always there.", "eyJwIjoxMn0"
+        )
+    )
+    has_more = fields.Boolean(metadata=describe("True if there are more events now.", False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import re
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ from ..web.pagination import PageSizeField
 from ..web.parameters import ChoiceField, FlagField, InstantField
 from ..webhooks.fanout import MAX_GLOB_LENGTH
 from ..webhooks.schemas import MAX_GLOBS, SIGNING_SCHEMES, BooleanField, GlobsField, SigningField, SinceField, UrlField
+from .examples import add_example
 from .patterns import (
     INSTANT_PATTERN,
     PARTNER_ID_PATTERNS,
@@ -72,7 +74,7 @@ class Converter(OpenAPIConverter):
 
     def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
         schema: dict[str, Any] = super().field2property(field)
-        return keep_portable(correct_schema(field, schema))
+        return add_example(keep_portable(correct_schema(field, schema)))
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         properties: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
@@ -80,18 +82,28 @@ class Converter(OpenAPIConverter):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
             properties.pop("additionalProperties", None)
             properties["required"] = [name for name in properties["properties"] if name not in optional]
+        if text := describe_schema(schema):
+            properties["description"] = text
         return properties
 
 
+def describe_schema(schema: Schema) -> str:
+    """Return the docstring of the schema's class as paragraphs, without that of marshmallow itself."""
+    kinds = itertools.takewhile(lambda kind: kind not in (StrictSchema, Schema), type(schema).__mro__)
+    text = next(filter(None, (vars(kind).get("__doc__") for kind in kinds)), "")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def _add_properties(field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    keywords = describe_field(field)
-    return keywords if "enum" in keywords else {**_describe_kind(field, ret), **keywords}
+    """Return the keywords of `field` beyond its type and its metadata, whose description and examples come first."""
+    keywords = {**_describe_kind(field), **describe_field(field)}
+    return {name: value for name, value in keywords.items() if name != "description" or name not in field.metadata}
 
 
-def _describe_kind(field: fields.Field[Any], keywords: dict[str, Any]) -> dict[str, Any]:
-    """Describe a field by the first sentence of its class's docstring, unless it has a description of its own."""
+def _describe_kind(field: fields.Field[Any]) -> dict[str, Any]:
+    """Describe a field of this package by the first sentence of its class's docstring."""
     kind = type(field)
-    if "description" in keywords or kind is TextField or not kind.__module__.startswith(_ROOT):
+    if kind is TextField or not kind.__module__.startswith(_ROOT):
         return {}
     sentence, _, _ = (kind.__doc__ or "").replace("``", "`").partition(". ")
     return {"description": f"{sentence.rstrip('.')}."} if sentence else {}
@@ -137,7 +149,7 @@ def _describe_phone(field: PhoneField) -> dict[str, Any]:
 def _describe_plan(field: PlanField) -> dict[str, Any]:
     if field.plans is None:
         return _describe_text(field)
-    return {"enum": [*field.plans, *([None] if field.allow_none else [])]}
+    return {"enum": [*field.plans, *([None] if field.allow_none else [])], "examples": [*field.plans[:1]]}
 
 
 @describe_field.register
@@ -189,7 +201,9 @@ def _describe_whole_number(field: WholeNumberField) -> dict[str, Any]:
 @describe_field.register
 def _describe_plans(field: PlansField) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1, "maxLength": MAX_PLAN_LENGTH, "pattern": STORABLE_PATTERN}
-    return {"items": text if field.plans is None else {"enum": list(field.plans)}, "maxItems": MAX_PLANS}
+    if field.plans is None:
+        return {"items": text, "maxItems": MAX_PLANS}
+    return {"items": {"enum": list(field.plans)}, "maxItems": MAX_PLANS, "examples": [list(field.plans[:2])]}
 
 
 @describe_field.register
@@ -206,7 +220,7 @@ def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(
         custom_field
     )
-    return {"description": "Only tenants with this value.", **schema}
+    return {"description": "Only tenants with this value.", **add_example(schema)}
 
 
 def _build_length_limits(field: TextField) -> dict[str, Any]:

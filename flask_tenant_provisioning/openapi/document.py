@@ -16,8 +16,9 @@ from ..errors import ProvisioningError
 from ..mount import Api
 from ..validation import InputErrorSchema
 from . import components, event_schemas, examples, host_schemas, operations, problem_schemas, responses
+from .composition import compose_examples
 from .converter import Converter
-from .operations import build_links, get_path_template
+from .links import build_links, get_path_template
 from .problem_types import explain_problems
 from .schemas import get_component_name
 
@@ -70,7 +71,9 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     }
     document = {"openapi": VERSION, **spec.to_dict(), "webhooks": event_schemas.build_webhooks()}
     document["components"]["links"] = build_links(api.routes)
-    return components.name_inline_objects(document)
+    document = components.name_inline_objects(document)
+    compose_examples(document)
+    return document
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:

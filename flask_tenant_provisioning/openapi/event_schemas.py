@@ -16,7 +16,9 @@ from ..webhooks.fanout import EVENT_TYPES as WEBHOOK_EVENT_TYPES
 
 Schema = dict[str, Any]
 ENVELOPE, KNOWN, OTHER = "EventEnvelope", "KnownEvent", "OtherEvent"
-_TEST_DESCRIPTION = "A test, which `POST /webhooks/{webhook_id}/test` asks for. It is not in the feed."
+_TEST_DESCRIPTION = (
+    "A test of a webhook endpoint. `POST /webhooks/{webhook_id}/test` asks for it; it is not in the feed."
+)
 _FINISHED_JOB_MEMBERS = ("job", "operation", "mode", "state", "total", "succeeded", "failed", "unchanged")
 #: The component of an event's `data`, by the first segment of its type.
 _DATA_SCHEMAS = {
@@ -105,7 +107,7 @@ def _build_known() -> Schema:
     mapping = {event_type: f"#/components/schemas/{name}" for event_type, name in names.items()}
     return {
         "description": "An event of a known type.",
-        "oneOf": [_refer(name) for name in names.values()],
+        "anyOf": [_refer(name) for name in names.values()],
         "discriminator": {"propertyName": "type", "mapping": mapping},
     }
 

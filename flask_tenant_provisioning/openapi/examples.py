@@ -14,8 +14,9 @@ from ..tenants import custom_fields
 from ..tenants.models import WRITABLE
 from ..tenants.schemas import validate_tenant
 
+EXAMPLE_ID = "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"
 TENANT: dict[str, Any] = {
-    "tenant": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+    "tenant": EXAMPLE_ID,
     "partner": "acme",
     "external_id": None,
     "client_name": "Example Corp",
@@ -33,7 +34,7 @@ TENANT: dict[str, Any] = {
     "purge_at": None,
 }
 WEBHOOK: dict[str, Any] = {
-    "webhook": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+    "webhook": EXAMPLE_ID,
     "partner": "acme",
     "url": "https://example.com/hooks",
     "description": "CRM",
@@ -48,7 +49,7 @@ WEBHOOK: dict[str, Any] = {
     "updated_at": "2025-02-10T16:30:00.000Z",
 }
 BULK_JOB: dict[str, Any] = {
-    "job": "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+    "job": EXAMPLE_ID,
     "partner": "acme",
     "operation": "create",
     "mode": "partial",
@@ -125,6 +126,37 @@ def build_examples(api: Api) -> dict[str, Any]:
         "RollbackInput": {"version": 0},
         **inputs,
     }
+
+
+_EXAMPLES_BY_FORMAT = {
+    "date-time": "2025-02-10T16:30:00.000Z",
+    "date": "2025-02-10",
+    "uuid": EXAMPLE_ID,
+    "email": "admin@example.com",
+    "uri": "https://example.com/",
+}
+_EXAMPLES_BY_TYPE: dict[str, Any] = {"boolean": True, "integer": 1, "number": 1.5}
+
+
+def add_example(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a value with ``examples``, one of which its choices, its format or its type suggest.
+
+    A text, an array or an object that says nothing of this kind gets none. ``example``, as OpenAPI 3.0 has it and hosts
+    write it in the metadata of their fields, becomes ``examples``.
+    """
+    if "example" in schema:
+        example = schema["example"]
+        return {"examples": [example], **{name: value for name, value in schema.items() if name != "example"}}
+    if "examples" in schema or "$ref" in schema:
+        return schema
+    if "enum" in schema:
+        return {**schema, "examples": schema["enum"][:1]}
+    kinds = schema.get("type", ())
+    kind = kinds if isinstance(kinds, str) else next(iter(kinds), "")
+    example = schema.get("default", _EXAMPLES_BY_FORMAT.get(schema.get("format", "")))
+    if example is None:
+        example = schema.get("minimum", _EXAMPLES_BY_TYPE.get(kind))
+    return schema if example is None else {**schema, "examples": [example]}
 
 
 def _build_settings_example(namespaces: Mapping[str, Namespace]) -> dict[str, Any]:

@@ -113,7 +113,10 @@ def describe_host_settings(spec: APISpec, converter: Converter, namespaces: Mapp
     if "ExplicitSettingsPatch" in components:
         patches = _build_namespaces("Patch", namespaces, schemas, _build_patch_key)
         components["ExplicitSettingsPatch"] |= make_closed_object(
-            {name: {"anyOf": [schema, _NULL]} for name, schema in patches.items()}
+            {
+                name: {"description": f"{schema['description']} Null inherits all of them.", "anyOf": [schema, _NULL]}
+                for name, schema in patches.items()
+            }
         )
 
 

@@ -2,61 +2,68 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from marshmallow import Schema
 
 from ..access.principal import MAX_NAME_LENGTH
 from ..errors import InvalidIdempotencyKey, PreconditionFailed
 from ..mount import Api
-from ..web.headers import EVENT_STREAM, MERGE_PATCH
+from ..web.headers import EVENT_STREAM, JSON, MERGE_PATCH
 from ..web.idempotency import MAX_KEY_LENGTH
 from ..web.routing import Route
+from .converter import describe_schema
+from .examples import EXAMPLE_ID
+from .links import build_link_references, list_path_parameters
 from .pages import ASSETS
 from .patterns import PARTNER_ID_PATTERNS
 from .problem_types import list_problem_classes
 from .responses import build_responses, is_rate_limited
-from .schemas import derive_input_schema, find_document_schema, get_component_name
-
-_PATH_PARAMETER = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
-
-
-def get_path_template(route: Route) -> str:
-    """Return the route's path as an OpenAPI template, such as ``/tenants/{tenant_id}``."""
-    return _PATH_PARAMETER.sub(r"{\1}", route.rule)
-
-
-def list_path_parameters(route: Route) -> list[str]:
-    """Return the names of the parameters in the route's path."""
-    return _PATH_PARAMETER.findall(route.rule)
-
+from .schemas import derive_input_schema
 
 #: The name of the security scheme in the document.
 SECURITY_SCHEME = "bearerAuth"
+_UUID = {"format": "uuid"}
 #: The pattern of an idempotency key in its header: bare, or as a structured field string (RFC 8941 §3.3.3).
 _IDEMPOTENCY_KEY_PATTERN = (
     rf"^(?:[!#-+\--~][ !#-+\--~]{{0,{MAX_KEY_LENGTH - 1}}}"
     rf'|"(?:[ !#-\[\]-~]|\\["\\]){{1,{MAX_KEY_LENGTH}}}")$'
 )
-#: The maximum lengths of caller-chosen ids in a path.
-_PATH_TEXT_LENGTHS = {"external_id": 128, "partner_id": MAX_NAME_LENGTH}
-#: The patterns of caller-chosen ids in a path: an external id has no NUL, a partner id is as in `PartnerIdField`.
-_PATH_TEXT_PATTERNS = {"external_id": {"pattern": "^[^\\x00]+$"}, "partner_id": PARTNER_ID_PATTERNS}
+#: What a parameter in a path means, an example, and the keywords of its schema.
+_PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "tenant_id": ("The id of the tenant.", EXAMPLE_ID, _UUID),
+    "job_id": ("The id of the bulk job.", EXAMPLE_ID, _UUID),
+    "webhook_id": ("The id of the webhook endpoint.", EXAMPLE_ID, _UUID),
+    "delivery_id": ("The id of the delivery.", EXAMPLE_ID, _UUID),
+    "external_id": (
+        "Your own id of the tenant, percent-encoded; it may contain slashes. 1 to 128 characters.",
+        "crm-4711",
+        {"minLength": 1, "maxLength": 128, "pattern": "^[^\\x00]+$"},
+    ),
+    "partner_id": (
+        "The id of the partner, percent-encoded; it may contain slashes.",
+        "acme",
+        {"minLength": 1, "maxLength": MAX_NAME_LENGTH, **PARTNER_ID_PATTERNS},
+    ),
+    "code": ("A problem code.", "tenant-exists", {}),
+    "asset": ("The name of a file.", "swagger-ui.css", {}),
+}
 
 
 def build_operation(route: Route, api: Api) -> dict[str, Any]:
     """Build the Operation Object of `route`."""
-    summary, _, details = (route.handler.__doc__ or "").partition("\n")
+    summary, details = split_docstring(route.handler.__doc__ or "")
     permissions = list_permissions(route, api)
     roles = []
     if permissions:
         roles = [role for role, granted in api.config.roles.items() if set(permissions).issubset(granted)]
-    paragraphs = [" ".join(details.split()), _describe_permissions(permissions, roles)]
+    paragraphs = [details, _describe_permissions(permissions, roles)]
     operation: dict[str, Any] = {
         "operationId": route.endpoint,
         "tags": [get_tag(route)],
-        "summary": summary.rstrip("."),
+        "summary": summary,
         "description": "\n\n".join(filter(None, paragraphs)),
         "security": [{SECURITY_SCHEME: list(permissions)}] if permissions else [],
         "x-permissions": list(permissions),
@@ -66,10 +73,19 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         "responses": build_responses(route, api),
     }
     for status, response in route.responses.items():
-        links = build_link_references(route, response, api.routes)
-        if links:
+        if links := build_link_references(route, response, api.routes):
             operation["responses"][str(status)]["links"] = links
     return operation | _build_request_body(route, api)
+
+
+def split_docstring(text: str) -> tuple[str, str]:
+    """Return the first sentence of a docstring without its full stop, and the rest as paragraphs of Markdown.
+
+    A summary is plain text, so one with Markdown loses its backticks.
+    """
+    first, *others = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    summary, _, rest = first.partition(". ")
+    return summary.rstrip(".").replace("`", ""), "\n\n".join(filter(None, [rest, *others]))
 
 
 def list_permissions(route: Route, api: Api) -> tuple[str, ...]:
@@ -94,28 +110,34 @@ def build_request_headers() -> dict[str, dict[str, Any]]:
     """Build the parameters of every request header except the token."""
     return {
         "X-Request-ID": _build_header_parameter(
-            "The request's id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. A malformed one is replaced."
+            "The request's id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. A malformed one is replaced.",
+            "b1d0c3f6a5e84d7c9f2e6a1b0c3d4e5f",
         ),
         "If-Match": _build_header_parameter(
-            "Write only if the entity tag is one of these (RFC 9110 §13.1.1); 412 otherwise."
+            "Write only if the entity tag is one of these (RFC 9110 §13.1.1); 412 otherwise.", '"3"'
         ),
         "If-None-Match": _build_header_parameter(
-            "Return the document only if its entity tag is none of these (RFC 9110 §13.1.2); 304 otherwise."
+            "Return the document only if its entity tag is none of these (RFC 9110 §13.1.2); 304 otherwise.", '"3"'
         ),
         "Last-Event-ID": _build_header_parameter(
-            "The id of the last event received (HTML §9.2); 204 if nothing follows it."
+            "The id of the last event received (HTML §9.2); 204 if nothing follows it.", "running-500"
         ),
         "Idempotency-Key": {
             **_build_header_parameter(
-                "Makes the request safe to repeat: it takes effect once, and repetitions return the first response."
+                "Makes the request safe to repeat: it takes effect once, and repetitions return the first response. "
+                f"1 to {MAX_KEY_LENGTH} printable ASCII characters.",
+                _EXAMPLE_KEY,
             ),
-            "schema": {"type": "string", "pattern": _IDEMPOTENCY_KEY_PATTERN},
+            "schema": {"type": "string", "pattern": _IDEMPOTENCY_KEY_PATTERN, "examples": [_EXAMPLE_KEY]},
         },
     }
 
 
-def _build_header_parameter(description: str) -> dict[str, Any]:
-    return {"description": description, "required": False, "schema": {"type": "string"}}
+_EXAMPLE_KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+
+
+def _build_header_parameter(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "required": False, "schema": {"type": "string", "examples": [example]}}
 
 
 def _get_package(route: Route) -> str:
@@ -137,10 +159,7 @@ def _describe_permissions(permissions: tuple[str, ...], roles: list[str]) -> str
 
 
 def _build_parameters(route: Route, api: Api) -> list[Any]:
-    path = [
-        {"name": name, "in": "path", "required": True, "schema": _build_path_schema(name, api)}
-        for name in list_path_parameters(route)
-    ]
+    path = [_build_path_parameter(name, api) for name in list_path_parameters(route)]
     query = [{"in": "query", "schema": derive_input_schema(api.schema(route.query))}] if route.query else []
     conditions = {
         "If-Match": PreconditionFailed in route.problems,
@@ -155,18 +174,13 @@ def _has_event_stream(route: Route) -> bool:
     return any(isinstance(response, Mapping) and EVENT_STREAM in response for response in route.responses.values())
 
 
-def _build_path_schema(name: str, api: Api) -> dict[str, Any]:
+def _build_path_parameter(name: str, api: Api) -> dict[str, Any]:
+    description, example, keywords = _PATH_PARAMETERS[name]
     choices = {"code": [kind.code for kind in list_problem_classes(api)], "asset": list(ASSETS)}
     if name in choices:
-        return {"type": "string", "enum": choices[name]}
-    if name in _PATH_TEXT_LENGTHS:
-        return {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": _PATH_TEXT_LENGTHS[name],
-            **_PATH_TEXT_PATTERNS[name],
-        }
-    return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
+        keywords = {"enum": choices[name]}
+    schema = {"type": "string", **keywords, "examples": [example]}
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
 def _build_request_body(route: Route, api: Api) -> dict[str, Any]:
@@ -179,84 +193,16 @@ def _build_request_body(route: Route, api: Api) -> dict[str, Any]:
         schema = derive_input_schema(api.schema(route.body), partial=is_patch, in_path=in_path)
         body = dict.fromkeys(route.consumes, schema)
     content = {kind: {"schema": schema} for kind, schema in body.items()}
-    return {"requestBody": {"required": route.body_required, "content": content}}
+    description = _PATCH_DESCRIPTION if MERGE_PATCH in route.consumes else _describe_body(body)
+    return {"requestBody": {"required": route.body_required, "description": description, "content": content}}
 
 
-_RESPONSE_BODY = "$response.body#/"
-_NEXT_PAGE_DESCRIPTION = "The next page. Repeat the same filters and sort. `next` is null on the last page."
-_NEXT_EVENTS_DESCRIPTION = "The following events: available now if `has_more` is true, otherwise later."
+_PATCH_DESCRIPTION = "The members to change, as a merge patch (RFC 7396): null removes a value, what is absent stays."
 
 
-def build_link_references(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, str]]:
-    """Build references to the links of one response of `route`, by the operation that each leads to."""
-    names = {target: get_link_name(response, target) for target in _collect_links(route, response, routes)}
-    return {target: {"$ref": f"#/components/links/{name}"} for target, name in names.items()}
-
-
-def build_links(routes: Sequence[Route]) -> dict[str, dict[str, Any]]:
-    """Build the Link Objects of all responses of these routes, by component name."""
-    links = {}
-    for route in routes:
-        for response in route.responses.values():
-            for target, link in _collect_links(route, response, routes).items():
-                links[get_link_name(response, target)] = link
-    return links
-
-
-def get_link_name(response: Any, target: str) -> str:
-    """Return the component name of the link from this kind of response to the operation `target`."""
-    words = "".join(word.capitalize() for word in target.split("_"))
-    return f"{get_component_name(find_document_schema(response))}To{words}"
-
-
-def _collect_links(route: Route, response: Any, routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
-    """Build one Link Object per target operation; none for a response without a schema."""
-    document = find_document_schema(response)
-    if document is None:
-        return {}
-    fields = document._declared_fields
-    links = {other.endpoint: _build_link(other, fields) for other in routes if other is not route}
-    return {target: link for target, link in links.items() if link} | _build_next_page_link(route, fields)
-
-
-def _build_link(target: Route, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the link to `target`; empty if the response's `fields` do not provide all of its path parameters."""
-    sources = {name: _find_source(name, fields) for name in list_path_parameters(target)}
-    if not sources or not all(sources.values()):
-        return {}
-    conditions = {"If-Match": "$response.header.ETag"} if _is_conditional(target, fields) else {}
-    return {"operationId": target.endpoint, "parameters": {**sources, **conditions}}
-
-
-def _find_source(parameter: str, fields: Mapping[str, Any]) -> str:
-    """Return the runtime expression for a path parameter: the field of its name, with or without ``_id``."""
-    for name in (parameter, parameter.removesuffix("_id")):
-        if name in fields:
-            return f"{_RESPONSE_BODY}{name}"
-    return ""
-
-
-def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
-    """Return whether `target` changes the resource whose version `fields` show, not a resource beneath it."""
-    return "version" in fields and PreconditionFailed in target.problems and not _has_another_version(target)
-
-
-def _has_another_version(target: Route) -> bool:
-    """Return whether `target` returns a versioned resource other than the one its path names."""
-    for response in target.responses.values():
-        document = find_document_schema(response)
-        fields = {} if document is None else document._declared_fields
-        if "version" in fields and not all(_find_source(name, fields) for name in list_path_parameters(target)):
-            return True
-    return False
-
-
-def _build_next_page_link(route: Route, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the link to the next page of a list or of a feed."""
-    if "next" not in fields or route.query is None:
-        return {}
-    cursor, description = "cursor", _NEXT_PAGE_DESCRIPTION
-    if "has_more" in fields:
-        cursor, description = "after", _NEXT_EVENTS_DESCRIPTION
-    page = {"operationId": route.endpoint, "description": description, "parameters": {cursor: f"{_RESPONSE_BODY}next"}}
-    return {route.endpoint: page}
+def _describe_body(content: Mapping[str, Any]) -> str:
+    """Return the description of a request body: what its schema is, by media type."""
+    schema = content.get(JSON)
+    if isinstance(schema, Schema):
+        return describe_schema(schema).partition("\n")[0]
+    return "The rows, plain or compressed with gzip."

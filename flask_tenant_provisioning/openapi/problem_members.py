@@ -9,6 +9,8 @@ from ..errors import (
     BodyTooLarge,
     DuplicateRow,
     Forbidden,
+    InvalidInput,
+    InvalidParameter,
     InvalidState,
     MalformedUpload,
     NotAcceptable,
@@ -18,10 +20,12 @@ from ..errors import (
     ProvisioningError,
     QuotaExceeded,
     RateLimited,
+    SettingsOutdated,
     TenantExists,
     UnsupportedMediaType,
     UploadTooLarge,
 )
+from ..validation import MAX_ERRORS
 
 EXCEEDED_LIMIT_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -60,9 +64,22 @@ def _texts(description: str, *example: str, is_required: bool = False) -> Member
     return Member(schema, [*example], is_required)
 
 
+ERRORS_SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_ERRORS,
+    "items": {"$ref": "#/components/schemas/InputError"},
+    "description": f"The errors in the input: all of them, or the first {MAX_ERRORS}.",
+}
+#: One entry of a problem's `errors`.
+EXAMPLE_ERROR = {"pointer": "#/email", "code": "invalid-email", "detail": "Invalid email address."}
+_ERRORS = {"errors": Member(ERRORS_SCHEMA, [EXAMPLE_ERROR], True)}
 _LINE = _number("The line of the upload, counted from 1, at which reading failed; absent if it is unknown.", 17)
 #: The members of each problem by name; a class that is not listed has none.
 MEMBERS: Mapping[type[ProvisioningError], Mapping[str, Member]] = {
+    InvalidInput: _ERRORS,
+    InvalidParameter: _ERRORS,
+    SettingsOutdated: _ERRORS,
     Forbidden: {
         "required": _texts(
             "The permissions that the operation needs. Absent if it needs a role rather than a permission.",

@@ -24,8 +24,7 @@ from ..errors import (
     Unauthenticated,
 )
 from ..mount import Api
-from ..validation import MAX_ERRORS
-from .problem_members import EXCEEDED_LIMIT_SCHEMA, list_members
+from .problem_members import ERRORS_SCHEMA, EXAMPLE_ERROR, EXCEEDED_LIMIT_SCHEMA, list_members
 from .problem_types import describe_problem, list_problem_classes
 
 Schema = dict[str, Any]
@@ -76,13 +75,9 @@ PROBLEM_SCHEMA: Schema = {
             "examples": ["b1d0c3f6a5e84d7c9f2e6a1b0c3d4e5f"],
         },
         "errors": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_ERRORS,
-            "items": {"$ref": "#/components/schemas/InputError"},
-            "description": f"The errors in the input: all of them, or the first {MAX_ERRORS}. "
-            "Absent if the input is not the problem.",
-            "examples": [[{"pointer": "#/email", "code": "invalid-email", "detail": "Invalid email address."}]],
+            **ERRORS_SCHEMA,
+            "description": f"{ERRORS_SCHEMA['description']} Absent if the input is not the problem.",
+            "examples": [[EXAMPLE_ERROR]],
         },
         "errors_omitted": {
             "type": "integer",

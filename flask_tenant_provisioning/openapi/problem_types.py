@@ -100,8 +100,9 @@ def _build_example(error: ProvisioningError, types: str, base: str) -> dict[str,
     }
     if error.errors:
         document["errors"] = error.errors
-    members = error.members or {name: member.example for name, member in list_members(type(error)).items()}
-    return document | members
+    if error.errors or error.members:
+        return document | error.members
+    return document | {name: member.example for name, member in list_members(type(error)).items()}
 
 
 def _provoke_errors(api: Api) -> dict[str, ProvisioningError]:

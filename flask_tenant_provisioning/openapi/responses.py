@@ -27,6 +27,7 @@ from ..mount import Api
 from ..responses import PROBLEM_MEDIA_TYPE, REQUEST_ID_PATTERN
 from ..web.headers import JSON
 from ..web.routing import Route
+from .examples import EXAMPLE_ID
 from .problem_schemas import get_error_name, get_response_name
 from .problem_types import list_problem_classes
 from .schemas import find_document_schema
@@ -116,15 +117,25 @@ def build_headers(api: Api) -> dict[str, dict[str, Any]]:
     challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.config.realm}"']}
     return {
         "X-Request-ID": _build_header(
-            "The request's id: the caller's if it is well formed, else a new one.", pattern=_build_request_id_pattern()
+            "The request's id: the caller's if it is well formed, else a new one.",
+            pattern=_build_request_id_pattern(),
+            examples=["b1d0c3f6a5e84d7c9f2e6a1b0c3d4e5f"],
         ),
         "Cache-Control": _build_header("Caches must not store the response.", const="no-store"),
         "X-Content-Type-Options": _build_header("Browsers must not guess the media type.", const="nosniff"),
-        "ETag": _build_header("The strong entity tag of this version (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$'),
-        "Location": _build_header(
-            "The path of the created resource, or of the resource that shows the progress.", format="uri-reference"
+        "ETag": _build_header(
+            "The strong entity tag of this version (RFC 9110 §8.8.3).", pattern='^"[0-9]+"$', examples=['"3"']
         ),
-        "Link": _build_header('The next page: `rel="next"` (RFC 8288). Absent on the last page.', required=False),
+        "Location": _build_header(
+            "The path of the created resource, or of the resource that shows the progress.",
+            format="uri-reference",
+            examples=[f"/api/v1/provisioning/tenants/{EXAMPLE_ID}"],
+        ),
+        "Link": _build_header(
+            'The next page: `rel="next"` (RFC 8288). Absent on the last page.',
+            required=False,
+            examples=['</api/v1/provisioning/tenants?cursor=eyJwIjoiMDE5NGYwYjIifQ>; rel="next"'],
+        ),
         "WWW-Authenticate": _build_header("The challenge (RFC 6750 §3).", required=False, **challenge),
         "Idempotency-Replayed": _build_header(
             "The response is a repetition of the first one.", required=False, const="true"
@@ -132,11 +143,15 @@ def build_headers(api: Api) -> dict[str, dict[str, Any]]:
         "X-Validate-Only": _build_header(
             "The request was validated and nothing was written.", required=False, const="true"
         ),
-        "Allow": _build_header("The allowed methods."),
-        "Accept": _build_header("The accepted media types."),
-        "Accept-Encoding": _build_header("The accepted content codings.", required=False),
-        "Accept-Patch": _build_header("The accepted media types of patches (RFC 5789).", required=False),
-        "Retry-After": _build_header("The seconds to wait before the next request.", pattern="^[0-9]+$"),
+        "Allow": _build_header("The allowed methods.", examples=["GET, HEAD, OPTIONS, POST"]),
+        "Accept": _build_header("The accepted media types.", examples=["application/json"]),
+        "Accept-Encoding": _build_header("The accepted content codings.", required=False, examples=["gzip"]),
+        "Accept-Patch": _build_header(
+            "The accepted media types of patches (RFC 5789).", required=False, examples=["application/merge-patch+json"]
+        ),
+        "Retry-After": _build_header(
+            "The seconds to wait before the next request.", pattern="^[0-9]+$", examples=["2"]
+        ),
     } | (_build_rate_limit_headers() if any(map(api.has_rate_limit, RATE_CLASSES)) else {})
 
 
@@ -157,7 +172,8 @@ def _build_list_schema(example: str) -> dict[str, Any]:
 
 
 def _build_header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
-    return {"description": description, "required": required, "schema": {"type": "string", **schema}}
+    examples = {"examples": [schema["const"]]} if "const" in schema else {}
+    return {"description": description, "required": required, "schema": {"type": "string", **schema, **examples}}
 
 
 def _build_request_id_pattern() -> str:

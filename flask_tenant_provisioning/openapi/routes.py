@@ -18,11 +18,19 @@ from .schemas import ProblemExplanationSchema, ProblemIndexSchema
 
 routes = Routes()
 
-_TEXT = {"type": "string"}
-_OBJECT = {"x-component": "OpenApiDocument", "type": "object", "required": ["openapi", "info", "paths"]}
+_PAGE = {"type": "string", "description": "A page.", "examples": ["<!doctype html>"]}
+_TEXT = {"type": "string", "description": "A text file.", "examples": ["…"]}
+_PICTURE = {"description": "A picture.", "examples": ["PNG"]}
+_DOCUMENT = {
+    "x-component": "OpenApiDocument",
+    "type": "object",
+    "description": "An OpenAPI 3.1 document.",
+    "required": ["openapi", "info", "paths"],
+    "examples": [{"openapi": "3.1.0", "info": {"title": "Tenant provisioning", "version": "1"}, "paths": {}}],
+}
 
 
-@routes.add("GET", "/openapi.json", permissions=PUBLIC, responses={200: {JSON: _OBJECT}}, problems=(NotAcceptable,))
+@routes.add("GET", "/openapi.json", permissions=PUBLIC, responses={200: {JSON: _DOCUMENT}}, problems=(NotAcceptable,))
 def read_openapi(call: Request) -> Response:
     """Read this OpenAPI 3.1 document."""
     from .document import render_document  # load apispec at the first request for the document only
@@ -32,7 +40,7 @@ def read_openapi(call: Request) -> Response:
     return Response(render_document(call.mount, call.mount.base_path()), content_type=JSON)
 
 
-@routes.add("GET", "/docs", permissions=PUBLIC, responses={200: {pages.HTML: _TEXT}})
+@routes.add("GET", "/docs", permissions=PUBLIC, responses={200: {pages.HTML: _PAGE}})
 def read_docs(call: Request) -> Response:
     """Browse this document and try out its operations."""
     _refuse_parameters()
@@ -43,7 +51,7 @@ def read_docs(call: Request) -> Response:
     "GET",
     "/docs/<asset>",
     permissions=PUBLIC,
-    responses={200: {kind: _TEXT if kind.startswith("text/") else {} for kind in ASSET_MEDIA_TYPES}},
+    responses={200: {kind: _TEXT if kind.startswith("text/") else _PICTURE for kind in ASSET_MEDIA_TYPES}},
     problems=(NotFound,),
 )
 def read_docs_asset(call: Request, asset: str) -> Response:
@@ -58,7 +66,7 @@ def read_docs_asset(call: Request, asset: str) -> Response:
     "GET",
     "/problems",
     permissions=PUBLIC,
-    responses={200: {JSON: ProblemIndexSchema, pages.HTML: _TEXT}},
+    responses={200: {JSON: ProblemIndexSchema, pages.HTML: _PAGE}},
     problems=(NotAcceptable,),
 )
 def list_problems(call: Request) -> Response:
@@ -77,7 +85,7 @@ def list_problems(call: Request) -> Response:
     "GET",
     "/problems/<code>",
     permissions=PUBLIC,
-    responses={200: {JSON: ProblemExplanationSchema, pages.HTML: _TEXT}},
+    responses={200: {JSON: ProblemExplanationSchema, pages.HTML: _PAGE}},
     problems=(NotAcceptable, NotFound),
 )
 def read_problem(call: Request, code: str) -> Response:

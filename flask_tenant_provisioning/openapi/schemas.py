@@ -9,21 +9,27 @@ from typing import Any
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
-from ..errors import Mender
-from ..validation import StrictSchema
+from ..validation import StrictSchema, describe
 from ..web.headers import JSON
 
 
 class ProblemTypeSchema(StrictSchema):
     """The meaning of a problem code."""
 
-    type = fields.String()
-    code = fields.String()
-    title = fields.String()
-    status = fields.Integer()
-    meaning = fields.String()
-    remedy = fields.String()
-    mended_by = fields.List(fields.String(validate=OneOf([mender.value for mender in Mender])))
+    type = fields.String(
+        metadata=describe("The address of the page that explains the code.", "/api/v1/provisioning/problems/not-found")
+    )
+    code = fields.String(metadata=describe("The stable problem code.", "not-found"))
+    title = fields.String(metadata=describe("The problem in a few words.", "Not found"))
+    status = fields.Integer(metadata=describe("The HTTP status of the response.", 404))
+    meaning = fields.String(
+        metadata=describe("What has happened, in a sentence or two.", "There is nothing at this address (404).")
+    )
+    remedy = fields.String(metadata=describe("What to do about it.", "Check the path against the API's documentation."))
+    mended_by = fields.List(
+        fields.String(validate=OneOf([mender.value for mender in Mender])),
+        metadata=describe("Who can do it, the first choice first.", ["partner"]),
+    )
 
 
 class ProblemExplanationSchema(ProblemTypeSchema):
@@ -35,7 +41,7 @@ class ProblemExplanationSchema(ProblemTypeSchema):
 class ProblemIndexSchema(StrictSchema):
     """All problem codes of this API."""
 
-    items = fields.List(fields.Nested(ProblemTypeSchema))
+    items = fields.List(fields.Nested(ProblemTypeSchema), metadata=describe("All problem codes, by status."))
 
 
 def derive_input_schema(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = ()) -> Schema:

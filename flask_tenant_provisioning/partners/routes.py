@@ -37,7 +37,7 @@ PARTNER_PATH = f"{PARTNERS_PATH}/<path:partner_id>"
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_partners(call: Request) -> Response:
-    """List partners by id, one page at a time: all of them for administrators, else the caller's and those below it."""
+    """List partners by id, a page at a time. Administrators see all of them, others their own and those below it."""
     query, within = call.query(PartnerListQuery), partner_scope(call)
     filters: dict[str, Any] = {"status": query.get("status"), "parent": query.get("parent"), "within": within}
     cursor_scope = repr(("partners", *filters.values()))

@@ -16,11 +16,12 @@ from ..validation import (
     StrictSchema,
     TextField,
     WholeNumberField,
+    describe,
     make_entry,
     make_field_error,
     make_invalid_input,
 )
-from ..web.pagination import PageSizeField
+from ..web.pagination import CURSOR, NEXT_CURSOR, PAGE_SIZE, PageSizeField
 from ..web.parameters import ChoiceField, QuerySchema
 from .models import STATUSES
 
@@ -67,24 +68,70 @@ class StatusField(ChoiceField):
 class PartnerSchema(StrictSchema):
     """A partner. Null in `max_tenants` or `allowed_plans` means no limit."""
 
-    partner = fields.String(dump_only=True)
-    name = TextField(min_length=1, max_length=255, trim=True, visible=True, allow_none=True)
-    contact = TextField(min_length=1, max_length=255, visible=True, allow_none=True)
-    status = StatusField(*STATUSES)
-    suspended_reason = TextField(min_length=1, max_length=500, visible=True, allow_none=True)
-    parent = PartnerIdField(allow_none=True)
-    max_tenants = CountField(most=MAX_QUOTA, allow_none=True)
-    allowed_plans = PlansField(plans=None, allow_none=True)
-    version = fields.Integer(dump_only=True)
-    created_at = fields.AwareDateTime(dump_only=True)
-    updated_at = fields.AwareDateTime(dump_only=True)
+    partner = fields.String(dump_only=True, metadata=describe("The id of the partner, as tokens name it.", "acme"))
+    name = TextField(
+        min_length=1,
+        max_length=255,
+        trim=True,
+        visible=True,
+        allow_none=True,
+        metadata=describe(
+            "The name of the partner, for people; null if none is known. 1 to 255 characters.", "Acme Ltd"
+        ),
+    )
+    contact = TextField(
+        min_length=1,
+        max_length=255,
+        visible=True,
+        allow_none=True,
+        metadata=describe(
+            "How to reach the partner, such as an email address; null if it is not known. 1 to 255 characters.",
+            "ops@acme.example",
+        ),
+    )
+    status = StatusField(*STATUSES, metadata=describe("`suspended` refuses all of the partner's requests.", "active"))
+    suspended_reason = TextField(
+        min_length=1,
+        max_length=500,
+        visible=True,
+        allow_none=True,
+        metadata=describe(
+            "The reason of the suspension; null if there is none. 1 to 500 characters.", "contract ended"
+        ),
+    )
+    parent = PartnerIdField(
+        allow_none=True,
+        metadata=describe("The partner above this one, which sees its tenants; null if there is none.", "umbrella"),
+    )
+    max_tenants = CountField(
+        most=MAX_QUOTA,
+        allow_none=True,
+        metadata=describe("How many tenants the partner may have, without deleted ones; null for no limit.", 100),
+    )
+    allowed_plans = PlansField(
+        plans=None,
+        allow_none=True,
+        metadata=describe(
+            "The plans that the partner may use for its tenants, up to 100; null for all.", ["basic", "gold"]
+        ),
+    )
+    version = fields.Integer(
+        dump_only=True,
+        metadata=describe(
+            "The number of the partner's current version, from 1, raised by each change. `ETag` has it in quotes.", 1
+        ),
+    )
+    created_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the registration."))
+    updated_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the last change."))
 
     @classmethod
     def for_api(cls, api: Api) -> PartnerSchema:
         """Return the schema of partners that administrators of this host send."""
 
+        own = cls._declared_fields
+
         class HostPartnerSchema(PartnerSchema):
-            allowed_plans = PlansField(plans=api.plans, allow_none=True)
+            allowed_plans = PlansField(plans=api.plans, allow_none=True, metadata=own["allowed_plans"].metadata)
 
         return HostPartnerSchema()
 
@@ -92,17 +139,27 @@ class PartnerSchema(StrictSchema):
 class PartnerPageSchema(StrictSchema):
     """One page of partners; `next` is the cursor of the page after it."""
 
-    items = fields.List(fields.Nested(PartnerSchema))
-    next = fields.String(allow_none=True)
+    items = fields.List(fields.Nested(PartnerSchema), metadata=describe("The partners of this page, up to `limit`."))
+    next = fields.String(
+        allow_none=True,
+        metadata=NEXT_CURSOR,
+    )
 
 
 class PartnerListQuery(QuerySchema):
     """The parameters of `GET /partners`."""
 
-    status = ChoiceField(*STATUSES)
-    parent = PartnerIdField()
-    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(min_length=1, max_length=4096)
+    status = ChoiceField(*STATUSES, metadata=describe("Only partners with this status."))
+    parent = PartnerIdField(metadata=describe("Only partners directly below this one.", "umbrella"))
+    limit = PageSizeField(
+        load_default=DEFAULT_PAGE_SIZE,
+        metadata=PAGE_SIZE,
+    )
+    cursor = TextField(
+        min_length=1,
+        max_length=4096,
+        metadata=CURSOR,
+    )
 
 
 def validate_partner_id(partner_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Tenant settings: typed keys in namespaces that the host declares, set by tenants, plans and partners.
+"""Settings of tenants: typed keys in namespaces that the application declares, set by tenants, plans and partners.
 
 routes → schemas → actions → resolution → validation → storage and versions → statements → models.
 `namespaces` checks what a host declares, `tenant_settings` is what the host's code reads, `reaction` moves or deletes

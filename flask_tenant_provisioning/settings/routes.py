@@ -106,7 +106,17 @@ TENANT_SETTINGS = f"{TENANT_PATH}/settings"
 _JSON_SCHEMA_SHAPE = {
     "x-component": "SettingsJsonSchema",
     "type": "object",
+    "description": "A JSON Schema (draft 2020-12) of all settings, by namespace and key.",
     "required": ["$schema", "type", "properties"],
+    "examples": [
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Settings",
+            "type": "object",
+            "properties": {},
+            "additionalProperties": False,
+        }
+    ],
 }
 _TENANT_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, TenantNotFound, InvalidState)
 
@@ -119,7 +129,7 @@ _TENANT_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, TenantNotFound
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_settings(call: Request, tenant_id: str) -> Response:
-    """Read a tenant's settings: its own values take precedence over its plan's, its partner's and the defaults.
+    """Read a tenant's settings. Its own values take precedence over its plan's, its partner's and the defaults.
 
     The version is 0 until something is set.
     """
@@ -134,7 +144,10 @@ def read_settings(call: Request, tenant_id: str) -> Response:
     problems=(InvalidParameter,),
 )
 def read_settings_schema(call: Request) -> Response:
-    """Read the declared settings as JSON Schema (draft 2020-12): types, defaults, and which keys are secret."""
+    """Read the JSON Schema of all settings.
+
+    It has types and defaults, and says which keys are secret (draft 2020-12).
+    """
     call.query(NoQuery)
     return call.json_response(make_json_schema(call.mount.registry.namespaces))
 
@@ -149,7 +162,7 @@ def read_settings_schema(call: Request) -> Response:
     problems=_TENANT_WRITE_PROBLEMS,
 )
 def replace_settings(call: Request, tenant_id: str) -> Response:
-    """Replace everything that a tenant sets; keys that are left out are inherited."""
+    """Replace a tenant's settings. Keys that are left out are inherited."""
     return handle_write(call, _parse_tenant(call, tenant_id), actions.put, JSON)
 
 
@@ -164,7 +177,7 @@ def replace_settings(call: Request, tenant_id: str) -> Response:
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS),
 )
 def patch_settings(call: Request, tenant_id: str) -> Response:
-    """Change some of a tenant's settings (RFC 7396); a key or namespace that is null is inherited again."""
+    """Change some of a tenant's settings (RFC 7396). A key or namespace that is null is inherited again."""
     return handle_write(call, _parse_tenant(call, tenant_id), actions.patch, MERGE_PATCH, JSON)
 
 
@@ -177,7 +190,7 @@ def patch_settings(call: Request, tenant_id: str) -> Response:
     problems=(*HISTORY_PROBLEMS, TenantNotFound),
 )
 def list_settings_versions(call: Request, tenant_id: str) -> Response:
-    """List the versions of a tenant's settings, newest first: author, time and changes of each."""
+    """List the versions of a tenant's settings, newest first. Each has its author, its time and its changes."""
     target = _parse_tenant(call, tenant_id)
     return handle_history(call, target, repr(("settings", target.partner, target.tenant_id)))
 
@@ -192,7 +205,7 @@ def list_settings_versions(call: Request, tenant_id: str) -> Response:
     problems=(*_TENANT_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
 def roll_settings_back(call: Request, tenant_id: str) -> Response:
-    """Set the values of an earlier version again, as a new version; version 0 sets nothing."""
+    """Set the values of an earlier version again. This makes a new version; version 0 sets nothing."""
     return handle_write(call, _parse_tenant(call, tenant_id), actions.rollback, JSON)
 
 
@@ -214,7 +227,10 @@ _PARTNER_WRITE_PROBLEMS = (*BODY_PROBLEMS, *PRECONDITION_PROBLEMS, PartnerNotFou
     problems=(InvalidParameter, PartnerNotFound),
 )
 def read_partner_settings(call: Request, partner_id: str) -> Response:
-    """Read a partner's defaults, which its tenants inherit where neither they nor their plans set a value."""
+    """Read a partner's defaults for its tenants.
+
+    Tenants inherit them where neither they nor their plans set a value.
+    """
     return handle_read(call, _parse_readable_partner(call, partner_id))
 
 
@@ -270,7 +286,7 @@ def list_partner_settings_versions(call: Request, partner_id: str) -> Response:
     problems=(*_PARTNER_WRITE_PROBLEMS, *IDEMPOTENCY_PROBLEMS, SettingsVersionNotFound, SettingsOutdated),
 )
 def roll_partner_settings_back(call: Request, partner_id: str) -> Response:
-    """Set a partner's defaults of an earlier version again, as a new version."""
+    """Set a partner's defaults of an earlier version again. This makes a new version."""
     return handle_write(call, _parse_managed_partner(call, partner_id), actions.rollback, JSON)
 
 

@@ -29,7 +29,10 @@ PROGRESS = f"{TENANT_PATH}/provisioning"
     problems=(InvalidParameter, TenantNotFound),
 )
 def read_provisioning(call: Request, tenant_id: str) -> Response:
-    """Read the progress of a tenant's provisioning, step by step, or of its deprovisioning once that has begun."""
+    """Read the progress of a tenant's provisioning, step by step.
+
+    Once its deprovisioning has begun, the response shows the progress of that.
+    """
     call.query(NoQuery)
     work = partial(actions.read_progress, partner=partner_scope(call), tenant_id=parse_tenant_id(tenant_id))
     return call.json_response(call.mount.storage.read(work))
@@ -44,7 +47,7 @@ def read_provisioning(call: Request, tenant_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, LicenseExpired),
 )
 def retry_provisioning(call: Request, tenant_id: str) -> Response:
-    """Retry the steps that failed or were cancelled, and at once those that wait for their next attempt.
+    """Retry the steps that failed or were cancelled. Steps that wait for their next attempt are tried at once.
 
     Steps that have succeeded and were not undone do not run again.
     """
@@ -65,7 +68,7 @@ def retry_provisioning(call: Request, tenant_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState),
 )
 def cancel_provisioning(call: Request, tenant_id: str) -> Response:
-    """Stop a tenant's provisioning and undo its steps; the tenant becomes `failed` and can be retried."""
+    """Stop a tenant's provisioning and undo its steps. The tenant becomes `failed`, and can be retried."""
     query = call.query(WriteQuery)
     work = partial(
         actions.cancel, actor=call.actor(), target=make_target(call, tenant_id), registry=call.mount.registry

@@ -99,7 +99,7 @@ def create_tenant(call: Request) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_tenants(call: Request) -> Response:
-    """List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's."""
+    """List tenants, a page at a time. Follow `next` until it is null; `partner` may be one below the caller's."""
     query = call.query(ListQuery, make_descendant_check(call))
     partner = query.get("partner", partner_scope(call))
     cursor_scope = listing.make_cursor_scope(partner, query)
@@ -148,7 +148,7 @@ def read_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.update",),
 )
 def patch_tenant(call: Request, tenant_id: str) -> Response:
-    """Change some fields of a tenant (RFC 7396)."""
+    """Change some fields of a tenant. The body is a merge patch (RFC 7396)."""
     query, body = call.query(WriteQuery), call.body(MERGE_PATCH, JSON)
     return _update(call, tenant_id, validate_patch(call.mount, body), body, query["validate_only"])
 
@@ -191,7 +191,7 @@ def replace_tenant(call: Request, tenant_id: str) -> Response:
     hooks=("tenant.create", "tenant.update"),
 )
 def upsert_tenant(call: Request, external_id: str) -> Response:
-    """Replace the tenant with this external id, or create it if there is none."""
+    """Create or replace the tenant with an external id."""
     mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
     partner, values = call.require_partner(query), validate_upsert(mount, parse_external_id(external_id), body)
     work = partial(

@@ -12,8 +12,17 @@ from marshmallow import fields, post_load, validate
 from ..encoding import apply_merge_patch
 from ..errors import Fault
 from ..mount import Api
-from ..validation import PartnerIdField, StrictSchema, TextField, load, make_entry, make_invalid_input, run_all
-from ..web.pagination import PageSizeField
+from ..validation import (
+    PartnerIdField,
+    StrictSchema,
+    TextField,
+    describe,
+    load,
+    make_entry,
+    make_invalid_input,
+    run_all,
+)
+from ..web.pagination import CURSOR, NEXT_CURSOR, PAGE_SIZE, PageSizeField
 from ..web.parameters import ChoiceField, FlagField, InstantField, QuerySchema, WriteQuery
 from . import custom_fields
 from .custom_fields import CUSTOM_FILTER_PREFIX, CustomFilterField
@@ -34,32 +43,123 @@ from .models import STATUSES, Tenant
 
 
 class TenantSchema(StrictSchema):
-    """A tenant. A client must not send the `dump_only` fields, which the server sets."""
+    """A tenant: a customer of yours, or a part of one, with data of its own in this application."""
 
-    tenant = fields.UUID(dump_only=True)
-    partner = fields.String(dump_only=True)
-    external_id = TextField(min_length=1, max_length=128, allow_none=True)
-    client_name = TextField(min_length=1, max_length=MAX_NAME_LENGTH, trim=True, visible=True, required=True)
-    email = EmailField(required=True)
-    phone_number = PhoneField(strict=False, allow_none=True)
-    industry = TextField(max_length=100, visible=True, allow_none=True)
-    plan = PlanField(plans=None, allow_none=True)
-    metadata = MetadataField(allow_none=True)
-    status = fields.String(dump_only=True, validate=validate.OneOf(STATUSES))
-    suspended_reason = fields.String(dump_only=True, allow_none=True)
-    version = fields.Integer(dump_only=True)
-    created_at = fields.AwareDateTime(dump_only=True)
-    updated_at = fields.AwareDateTime(dump_only=True)
-    deleted_at = fields.AwareDateTime(dump_only=True, allow_none=True)
-    purge_at = fields.AwareDateTime(dump_only=True, allow_none=True)
+    tenant = fields.UUID(
+        dump_only=True,
+        metadata=describe(
+            "The id of the tenant, which the server chooses. It never changes.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"
+        ),
+    )
+    partner = fields.String(dump_only=True, metadata=describe("The partner to which the tenant belongs.", "acme"))
+    external_id = TextField(
+        min_length=1,
+        max_length=128,
+        allow_none=True,
+        metadata=describe(
+            "Your own id of the tenant, unique among your tenants; null or absent if you have none. 1 to 128 "
+            "characters.",
+            "crm-4711",
+        ),
+    )
+    client_name = TextField(
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        trim=True,
+        visible=True,
+        required=True,
+        metadata=describe(
+            "The name of the customer. 1 to 255 characters after white space around it is removed; one must "
+            "be visible.",
+            "Example Corp",
+        ),
+    )
+    email = EmailField(
+        required=True,
+        metadata=describe(
+            "The email address of the customer's first administrator, unique among your tenants without "
+            "regard to case. It is stored as it was sent. 254 characters at most.",
+            "admin@example.com",
+        ),
+    )
+    phone_number = PhoneField(
+        strict=False,
+        allow_none=True,
+        metadata=describe("A telephone number; null or absent if there is none.", "+1234567890"),
+    )
+    industry = TextField(
+        max_length=100,
+        visible=True,
+        allow_none=True,
+        metadata=describe(
+            "The industry of the customer, in your own words; null or absent if it is not known. 100 "
+            "characters at most.",
+            "Technology",
+        ),
+    )
+    plan = PlanField(
+        plans=None,
+        allow_none=True,
+        metadata=describe(
+            "The name of the commercial plan; null or absent for a tenant without one. 100 characters at most.", "gold"
+        ),
+    )
+    metadata = MetadataField(
+        allow_none=True,
+        metadata=describe(
+            "Your own data about the tenant, by key; null means none. Up to 50 keys of 1 to 40 characters, "
+            "with texts of up to 500 characters.",
+            {"region": "eu-west"},
+        ),
+    )
+    status = fields.String(
+        dump_only=True,
+        validate=validate.OneOf(STATUSES),
+        metadata=describe(
+            "The state of the tenant. `provisioning` until the application has set it up, `failed` if it could not."
+        ),
+    )
+    suspended_reason = fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe(
+            "The reason that was given for the suspension; null if there is none or the tenant is not suspended.",
+            "unpaid",
+        ),
+    )
+    version = fields.Integer(
+        dump_only=True,
+        metadata=describe(
+            "The number of the tenant's current version, from 1, raised by each change. `ETag` has it in quotes.", 1
+        ),
+    )
+    created_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the creation."))
+    updated_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the last change."))
+    deleted_at = fields.AwareDateTime(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("The time of the deletion; null unless the tenant is deleted."),
+    )
+    purge_at = fields.AwareDateTime(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe(
+            "The time from which a deleted tenant is removed for good; until then it can be restored. Null "
+            "unless it is deleted."
+        ),
+    )
 
     @classmethod
     def for_api(cls, api: Api) -> TenantSchema:
         """Return the schema of tenants that clients of this host send."""
 
+        own = cls._declared_fields
+
         class HostTenantSchema(TenantSchema):
-            phone_number = PhoneField(strict=api.config.phone_e164, allow_none=True)
-            plan = PlanField(plans=api.plans, allow_none=True)
+            phone_number = PhoneField(
+                strict=api.config.phone_e164, allow_none=True, metadata=own["phone_number"].metadata
+            )
+            plan = PlanField(plans=api.plans, allow_none=True, metadata=own["plan"].metadata)
 
         return HostTenantSchema()
 
@@ -78,20 +178,34 @@ class TenantSchema(StrictSchema):
 class SuspensionSchema(StrictSchema):
     """The reason of a suspension."""
 
-    reason = TextField(min_length=1, max_length=500, visible=True, allow_none=True)
+    reason = TextField(
+        min_length=1,
+        max_length=500,
+        visible=True,
+        allow_none=True,
+        metadata=describe(
+            "The reason of the suspension, shown as `suspended_reason`; null or absent for none. 1 to 500 characters.",
+            "unpaid",
+        ),
+    )
 
 
 class MoveSchema(StrictSchema):
     """The partner to which a tenant is moved."""
 
-    partner = PartnerIdField(required=True)
+    partner = PartnerIdField(
+        required=True, metadata=describe("The id of the partner that receives the tenant.", "initech")
+    )
 
 
 class TenantPageSchema(StrictSchema):
     """One page of tenants; `next` is the cursor of the page after it."""
 
-    items = fields.List(fields.Nested(TenantSchema))
-    next = fields.String(allow_none=True)
+    items = fields.List(fields.Nested(TenantSchema), metadata=describe("The tenants of this page, up to `limit`."))
+    next = fields.String(
+        allow_none=True,
+        metadata=NEXT_CURSOR,
+    )
 
 
 SORT_ORDERS = ("created_at", "-created_at", "client_name", "-client_name")
@@ -114,39 +228,86 @@ class PrefixField(TextField):
 class ReadQuery(QuerySchema):
     """The parameters of `GET /tenants/{id}`. Administrators and partners above may name the partner."""
 
-    partner = PartnerIdField()
+    partner = PartnerIdField(
+        metadata=describe(
+            "The partner to whom the tenant belongs. An administrator may name any partner, and a partner "
+            "those below it.",
+            "acme",
+        )
+    )
 
 
 class CreateQuery(WriteQuery):
     """The parameters of `POST /tenants` and of the upsert. Administrators may name the partner."""
 
-    partner = PartnerIdField()
+    partner = PartnerIdField(
+        metadata=describe(
+            "The partner on whose behalf to act, by default the token's. Only an administrator may name another one.",
+            "acme",
+        )
+    )
 
 
 class DeleteQuery(WriteQuery):
     """The parameters of `DELETE /tenants/{id}`."""
 
-    purge = FlagField(load_default=False)
+    purge = FlagField(
+        load_default=False,
+        metadata=describe(
+            "`true` removes the tenant for good, at once. By default it can be restored for some days. Needs "
+            "`tenant:purge`.",
+            False,
+        ),
+    )
 
 
 class ListQuery(QuerySchema):
     """The parameters of `GET /tenants`. Administrators and partners above may name the partner."""
 
-    partner = PartnerIdField()
-    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(min_length=1, max_length=4096)
-    sort = ChoiceField(*SORT_ORDERS, load_default="created_at")
-    status = ChoiceField(*STATUSES)
-    email = EmailFilterField()
-    external_id = TextField(min_length=1, max_length=128)
-    plan = TextField(max_length=100)
-    industry = TextField(max_length=100)
-    created_after = InstantField()
-    created_before = InstantField()
-    updated_after = InstantField()
-    updated_before = InstantField()
-    q = PrefixField(min_length=1, max_length=MAX_NAME_LENGTH)
-    include_deleted = FlagField(load_default=False)
+    partner = PartnerIdField(
+        metadata=describe(
+            "Only tenants of this partner. An administrator may name any partner, and a partner those below it.", "acme"
+        )
+    )
+    limit = PageSizeField(
+        load_default=DEFAULT_PAGE_SIZE,
+        metadata=PAGE_SIZE,
+    )
+    cursor = TextField(
+        min_length=1,
+        max_length=4096,
+        metadata=CURSOR,
+    )
+    sort = ChoiceField(
+        *SORT_ORDERS,
+        load_default="created_at",
+        metadata=describe(
+            "The order: by creation or by name; a minus sign reverses it. By default `created_at`.", "-created_at"
+        ),
+    )
+    status = ChoiceField(*STATUSES, metadata=describe("Only tenants with this status."))
+    email = EmailFilterField(
+        metadata=describe("Only the tenant with this email address, without regard to case.", "admin@example.com")
+    )
+    external_id = TextField(
+        min_length=1, max_length=128, metadata=describe("Only the tenant with this external id.", "crm-4711")
+    )
+    plan = TextField(max_length=100, metadata=describe("Only tenants with this plan.", "gold"))
+    industry = TextField(max_length=100, metadata=describe("Only tenants of this industry.", "Technology"))
+    created_after = InstantField(metadata=describe("Only tenants created after this time, RFC 3339 with an offset."))
+    created_before = InstantField(metadata=describe("Only tenants created before this time, RFC 3339 with an offset."))
+    updated_after = InstantField(metadata=describe("Only tenants changed after this time, RFC 3339 with an offset."))
+    updated_before = InstantField(metadata=describe("Only tenants changed before this time, RFC 3339 with an offset."))
+    q = PrefixField(
+        min_length=1,
+        max_length=MAX_NAME_LENGTH,
+        metadata=describe(
+            "Only tenants whose name begins with this text, without regard to case. 1 to 255 characters.", "exam"
+        ),
+    )
+    include_deleted = FlagField(
+        load_default=False, metadata=describe("`true` lists deleted tenants too. By default they are left out.", False)
+    )
 
     @classmethod
     def for_api(cls, api: Api) -> ListQuery:

@@ -11,7 +11,7 @@ from marshmallow import fields
 
 from ..errors import Fault, InvalidParameter
 from ..responses import get_request_path
-from ..validation import make_entry, make_field_error
+from ..validation import describe, make_entry, make_field_error
 from .request import Request
 
 
@@ -38,6 +38,18 @@ def _make_link_header(cursor: str) -> dict[str, str]:
 
 
 MAX_PAGE_SIZE = 1000
+
+
+#: The metadata of what the queries and the pages of all lists have in common.
+PAGE_SIZE = describe("The number of items per page, from 1. A number above 1000 means 1000. By default 50.", 50)
+JSON_PAGE_SIZE = describe(
+    "The number of items per page of JSON, from 1. A number above 1000 means 1000. By default 50.", 50
+)
+CURSOR = describe("The `next` of the page before, unchanged; absent for the first page.", "eyJwIjoiMDE5NGYwYjIifQ")
+NEXT_CURSOR = describe(
+    "The cursor of the next page, to send as `cursor` with the same filters and sort; null on the last page.",
+    "eyJwIjoiMDE5NGYwYjIifQ",
+)
 
 
 class PageSizeField(fields.Field):  # type: ignore[type-arg]

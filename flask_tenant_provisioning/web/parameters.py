@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import fields
 
 from ..errors import Fault
-from ..validation import StrictSchema, make_field_error
+from ..validation import StrictSchema, describe, make_field_error
 
 
 class QuerySchema(StrictSchema):
@@ -73,4 +73,6 @@ class NoQuery(QuerySchema):
 class WriteQuery(QuerySchema):
     """Query parameters of every write: `validate_only` runs all checks and rolls back."""
 
-    validate_only = FlagField(load_default=False)
+    validate_only = FlagField(
+        load_default=False, metadata=describe("`true` runs all checks and writes nothing. By default false.", False)
+    )

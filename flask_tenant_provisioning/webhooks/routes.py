@@ -91,7 +91,7 @@ routes = Routes()
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_webhook(call: Request) -> Response:
-    """Create an endpoint. Its `secret` is shown only in this response."""
+    """Create a webhook endpoint. Its `secret` is shown only in this response."""
     mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
     partner, values = call.require_partner(query), validate_new_endpoint(mount.url_refusal, body)
     quota = mount.config.webhook_limit
@@ -114,7 +114,7 @@ def create_webhook(call: Request) -> Response:
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_webhooks(call: Request) -> Response:
-    """List endpoints, the oldest first, a page at a time."""
+    """List webhook endpoints, the oldest first, a page at a time."""
     query = call.query(WebhookListQuery)
     partner = query.get("partner", partner_scope(call))
     cursor_scope = repr(("webhooks", partner))
@@ -132,7 +132,7 @@ def list_webhooks(call: Request) -> Response:
     problems=(InvalidParameter, WebhookNotFound),
 )
 def read_webhook(call: Request, webhook_id: str) -> Response:
-    """Read an endpoint."""
+    """Read a webhook endpoint."""
     call.query(NoQuery)
     endpoint = call.mount.storage.read(
         partial(actions.load_endpoint, partner=partner_scope(call), webhook_id=parse_webhook_id(webhook_id))
@@ -154,7 +154,7 @@ def read_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_webhook(call: Request, webhook_id: str) -> Response:
-    """Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
+    """Change some fields of a webhook endpoint (RFC 7396). Enabling it again makes its pending deliveries due."""
     query, body = call.query(WriteQuery), call.body(MERGE_PATCH, JSON)
     values = validate_endpoint_patch(call.mount.url_refusal, body)
     work = partial(actions.update_endpoint, actor=call.actor(), target=make_target(call, webhook_id), values=values)
@@ -170,7 +170,7 @@ def patch_webhook(call: Request, webhook_id: str) -> Response:
     problems=WRITE_PROBLEMS,
 )
 def delete_webhook(call: Request, webhook_id: str) -> Response:
-    """Delete an endpoint with all of its deliveries, pending ones included."""
+    """Delete a webhook endpoint with all of its deliveries, pending ones included."""
     query = call.query(WriteQuery)
     work = partial(actions.delete_endpoint, actor=call.actor(), target=make_target(call, webhook_id))
     return execute(call, work, lambda _none: Result(204, None, {}), validate_only=query["validate_only"])
@@ -187,7 +187,10 @@ def delete_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, SecretUnavailable),
 )
 def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
-    """Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`."""
+    """Replace the secret of a webhook endpoint.
+
+    The new one is shown this once; the old one also signs for `overlap_hours`.
+    """
     query, body = call.query(WriteQuery), call.optional_body(JSON)
     hours = load(call.mount.schema(RotationSchema), body)["overlap_hours"]
     target, keyring = make_target(call, webhook_id), call.mount.keyring
@@ -204,7 +207,7 @@ def rotate_webhook_secret(call: Request, webhook_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def test_webhook(call: Request, webhook_id: str) -> Response:
-    """Send a test event of type `webhook.test`, in one attempt."""
+    """Send a test event. It has the type `webhook.test`, and one attempt."""
     query = call.query(WriteQuery)
     work = partial(
         delivery_actions.send_test_event,
@@ -224,7 +227,7 @@ def test_webhook(call: Request, webhook_id: str) -> Response:
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, WebhookNotFound, WebhookDisabled),
 )
 def recover_webhook(call: Request, webhook_id: str) -> Response:
-    """Resend the events since a point in time that were not delivered to an endpoint."""
+    """Send again the events since a point in time that were not delivered."""
     query, body = call.query(WriteQuery), call.body(JSON)
     since: str = load(call.mount.schema(RecoverySchema), body)["since"]
     work = partial(
@@ -294,7 +297,7 @@ def read_delivery(call: Request, delivery_id: str) -> Response:
     problems=(*IDEMPOTENCY_PROBLEMS, InvalidParameter, DeliveryNotFound, WebhookDisabled),
 )
 def redeliver_delivery(call: Request, delivery_id: str) -> Response:
-    """Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts."""
+    """Make one more attempt of a delivery. A pending delivery keeps its scheduled attempts."""
     query = call.query(WriteQuery)
     id = parse_id(delivery_id, DeliveryNotFound)
     work = partial(delivery_actions.redeliver, partner=partner_scope(call), delivery_id=id)

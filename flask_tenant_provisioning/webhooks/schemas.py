@@ -16,13 +16,14 @@ from ..validation import (
     StrictSchema,
     TextField,
     WholeNumberField,
+    describe,
     load,
     make_entry,
     make_field_error,
     make_invalid_input,
     run_all,
 )
-from ..web.pagination import PageSizeField
+from ..web.pagination import CURSOR, NEXT_CURSOR, PAGE_SIZE, PageSizeField
 from ..web.parameters import ChoiceField, InstantField, QuerySchema
 from .client.ssrf import MAX_URL_LENGTH
 from .fanout import EVENT_TYPES, has_no_match, is_glob
@@ -112,23 +113,67 @@ DEFAULT_OVERLAP_HOURS, MAX_OVERLAP_HOURS = 24, 168
 class WebhookSchema(StrictSchema):
     """A webhook endpoint of a partner. `disabled_reason` is null unless the endpoint was disabled automatically."""
 
-    webhook = fields.UUID(dump_only=True)
-    partner = fields.String(dump_only=True)
-    url = UrlField(required=True)
-    description = TextField(max_length=255, visible=True, allow_none=True)
-    events = GlobsField()
-    signing = SigningField()
-    enabled = BooleanField()
-    disabled_reason = fields.String(dump_only=True, allow_none=True, validate=validate.OneOf(DISABLED_REASONS))
-    failing_since = fields.AwareDateTime(dump_only=True, allow_none=True)
+    webhook = fields.UUID(
+        dump_only=True, metadata=describe("The id of the endpoint.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f")
+    )
+    partner = fields.String(dump_only=True, metadata=describe("The partner to whom the endpoint belongs.", "acme"))
+    url = UrlField(
+        required=True,
+        metadata=describe(
+            "The URL that events are sent to by `POST`. 2048 characters at most.", "https://example.com/hooks"
+        ),
+    )
+    description = TextField(
+        max_length=255,
+        visible=True,
+        allow_none=True,
+        metadata=describe(
+            "What the endpoint is for, in your own words; null for nothing. 255 characters at most.", "CRM"
+        ),
+    )
+    events = GlobsField(
+        metadata=describe(
+            "Which events are sent: 1 to 50 types, or globs with `*` for any part. By default all, except "
+            "changes of endpoints.",
+            ["tenant.*"],
+        )
+    )
+    signing = SigningField(
+        metadata=describe(
+            "The signature scheme: `v1` is HMAC-SHA256 with a shared secret, `v1a` is Ed25519 with a public "
+            "key. By default `v1`."
+        )
+    )
+    enabled = BooleanField(metadata=describe("Whether events are sent. By default true.", True))
+    disabled_reason = fields.String(
+        dump_only=True,
+        allow_none=True,
+        validate=validate.OneOf(DISABLED_REASONS),
+        metadata=describe(
+            "Why the endpoint was disabled automatically: it was gone (410) or failed for days; null otherwise."
+        ),
+    )
+    failing_since = fields.AwareDateTime(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe("The time since which every attempt has failed; null if the last one succeeded."),
+    )
     public_key = fields.String(
         dump_only=True,
         allow_none=True,
-        metadata={"description": "The public key that verifies `v1a` signatures; null for `v1`."},
+        metadata=describe(
+            "The public key that verifies `v1a` signatures; null for `v1`.",
+            "whpk_L3Db2IBTQyxnkiZjhkMnI1n6kK1xvmjYH4GfrL1lN4k=",
+        ),
     )
-    version = fields.Integer(dump_only=True)
-    created_at = fields.AwareDateTime(dump_only=True)
-    updated_at = fields.AwareDateTime(dump_only=True)
+    version = fields.Integer(
+        dump_only=True,
+        metadata=describe(
+            "The number of the endpoint's current version, from 1, raised by each change. `ETag` has it in quotes.", 1
+        ),
+    )
+    created_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the creation."))
+    updated_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the last change."))
 
 
 class WebhookRevisionSchema(WebhookSchema):
@@ -140,50 +185,89 @@ class WebhookRevisionSchema(WebhookSchema):
 class WebhookSecretSchema(WebhookSchema):
     """An endpoint with its new secret, which is never shown again; null for `v1a`, which has a `public_key` instead."""
 
-    secret = fields.String(dump_only=True, allow_none=True)
+    secret = fields.String(
+        dump_only=True,
+        allow_none=True,
+        metadata=describe(
+            "The secret that signs `v1` webhooks, shown only this once; null for `v1a`.",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ),
+    )
 
 
 class WebhookPageSchema(StrictSchema):
     """One page of endpoints; `next` is the cursor of the page after it."""
 
-    items = fields.List(fields.Nested(WebhookSchema))
-    next = fields.String(allow_none=True)
+    items = fields.List(fields.Nested(WebhookSchema), metadata=describe("The endpoints of this page, up to `limit`."))
+    next = fields.String(
+        allow_none=True,
+        metadata=NEXT_CURSOR,
+    )
 
 
 class RotationSchema(StrictSchema):
     """The number of hours for which the replaced secret keeps signing."""
 
-    overlap_hours = HoursField(most=MAX_OVERLAP_HOURS, load_default=DEFAULT_OVERLAP_HOURS)
+    overlap_hours = HoursField(
+        most=MAX_OVERLAP_HOURS,
+        load_default=DEFAULT_OVERLAP_HOURS,
+        metadata=describe(
+            "For how many hours the replaced secret keeps signing beside the new one, from 0 to 168. By default 24.", 24
+        ),
+    )
 
 
 class RecoverySchema(StrictSchema):
     """The time from which events are recovered, at most 14 days ago."""
 
-    since = SinceField(required=True)
+    since = SinceField(
+        required=True,
+        metadata=describe(
+            "The time from which events are sent again, RFC 3339 with an offset; at most 14 days ago.",
+            "2025-02-10T16:30:00Z",
+        ),
+    )
 
 
 class RecoveredSchema(StrictSchema):
     """The number of `deliveries` created for events since that time."""
 
-    webhook = fields.UUID()
-    since = fields.AwareDateTime()
-    deliveries = fields.Integer()
+    webhook = fields.UUID(metadata=describe("The id of the endpoint.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"))
+    since = fields.AwareDateTime(metadata=describe("The time from which events are sent again."))
+    deliveries = fields.Integer(metadata=describe("The number of deliveries that were created.", 12))
 
 
 class DeliverySchema(StrictSchema):
     """The delivery of one event to one endpoint. `event` is sent as `webhook-id` with every attempt."""
 
-    delivery = fields.UUID()
-    webhook = fields.UUID()
-    partner = fields.String()
-    event = fields.UUID()
-    tenant = fields.UUID(allow_none=True)
-    state = fields.String(validate=validate.OneOf(DELIVERY_STATES))
-    attempts = fields.Integer()
-    resent = fields.Boolean(metadata={"description": "Whether it was requested by hand and is attempted once."})
-    next_attempt_at = fields.AwareDateTime(allow_none=True)
-    created_at = fields.AwareDateTime()
-    finished_at = fields.AwareDateTime(allow_none=True)
+    delivery = fields.UUID(metadata=describe("The id of the delivery.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"))
+    webhook = fields.UUID(metadata=describe("The id of the endpoint.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"))
+    partner = fields.String(metadata=describe("The partner to whom the endpoint belongs.", "acme"))
+    event = fields.UUID(
+        metadata=describe(
+            "The id of the event, sent as `webhook-id` with every attempt.", "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"
+        )
+    )
+    tenant = fields.UUID(
+        allow_none=True,
+        metadata=describe(
+            "The id of the tenant that the event is about; null for other events.",
+            "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+        ),
+    )
+    state = fields.String(
+        validate=validate.OneOf(DELIVERY_STATES),
+        metadata=describe("Whether the event is still to be sent, has arrived, or is given up."),
+    )
+    attempts = fields.Integer(metadata=describe("How often it was sent so far.", 1))
+    resent = fields.Boolean(metadata=describe("Whether it was requested by hand and is attempted once.", False))
+    next_attempt_at = fields.AwareDateTime(
+        allow_none=True, metadata=describe("The time of the next attempt; null if none is planned.")
+    )
+    created_at = fields.AwareDateTime(metadata=describe("The time at which the delivery was created."))
+    finished_at = fields.AwareDateTime(
+        allow_none=True, metadata=describe("The time at which it succeeded or was given up; null before that.")
+    )
 
 
 class AttemptSchema(StrictSchema):
@@ -193,25 +277,45 @@ class AttemptSchema(StrictSchema):
     tenant has been purged, and for non-administrators if a server in an internal network sent it.
     """
 
-    number = fields.Integer()
-    at = fields.AwareDateTime()
-    status = fields.Integer(allow_none=True)
-    latency_ms = fields.Integer()
-    error = fields.String(allow_none=True)
-    answer = fields.String(allow_none=True)
+    number = fields.Integer(metadata=describe("The number of the attempt, counted from 1.", 1))
+    at = fields.AwareDateTime(metadata=describe("The time of the attempt."))
+    status = fields.Integer(
+        allow_none=True, metadata=describe("The HTTP status of the response; null if there was none.", 204)
+    )
+    latency_ms = fields.Integer(metadata=describe("The duration of the attempt, in milliseconds.", 42))
+    error = fields.String(
+        allow_none=True,
+        metadata=describe(
+            "Why there was no response, in a few words; null if there was one.", "The connection was refused."
+        ),
+    )
+    answer = fields.String(
+        allow_none=True,
+        metadata=describe(
+            "The beginning of the response: up to 8 KiB, or 1 KiB of a successful one. Null if there was "
+            "none, the tenant has been purged, or a server in an internal network sent it and you are no "
+            "administrator.",
+            "ok",
+        ),
+    )
 
 
 class DeliveryHistorySchema(DeliverySchema):
     """A delivery with its attempts."""
 
-    history = fields.List(fields.Nested(AttemptSchema))
+    history = fields.List(fields.Nested(AttemptSchema), metadata=describe("The attempts, in order."))
 
 
 class DeliveryPageSchema(StrictSchema):
     """One page of deliveries; `next` is the cursor of the page after it."""
 
-    items = fields.List(fields.Nested(DeliverySchema))
-    next = fields.String(allow_none=True)
+    items = fields.List(
+        fields.Nested(DeliverySchema), metadata=describe("The deliveries of this page, up to `limit`, newest first.")
+    )
+    next = fields.String(
+        allow_none=True,
+        metadata=NEXT_CURSOR,
+    )
 
 
 DEFAULT_PAGE_SIZE = 50
@@ -220,17 +324,36 @@ DEFAULT_PAGE_SIZE = 50
 class WebhookListQuery(QuerySchema):
     """The query parameters of `GET /webhooks`; an administrator may name the partner."""
 
-    partner = PartnerIdField()
-    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(min_length=1, max_length=4096)
+    partner = PartnerIdField(
+        metadata=describe(
+            "Only endpoints of this partner. Only an administrator may name a partner other than the caller's own.",
+            "acme",
+        )
+    )
+    limit = PageSizeField(
+        load_default=DEFAULT_PAGE_SIZE,
+        metadata=PAGE_SIZE,
+    )
+    cursor = TextField(
+        min_length=1,
+        max_length=4096,
+        metadata=CURSOR,
+    )
 
 
 class DeliveryListQuery(QuerySchema):
     """The query parameters of a list of deliveries."""
 
-    state = ChoiceField(*DELIVERY_STATES)
-    limit = PageSizeField(load_default=DEFAULT_PAGE_SIZE)
-    cursor = TextField(min_length=1, max_length=4096)
+    state = ChoiceField(*DELIVERY_STATES, metadata=describe("Only deliveries in this state."))
+    limit = PageSizeField(
+        load_default=DEFAULT_PAGE_SIZE,
+        metadata=PAGE_SIZE,
+    )
+    cursor = TextField(
+        min_length=1,
+        max_length=4096,
+        metadata=CURSOR,
+    )
 
 
 def validate_new_endpoint(find_refusal: FindRefusal, body: Any) -> dict[str, Any]:

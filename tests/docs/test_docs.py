@@ -33,7 +33,7 @@ from werkzeug.test import TestResponse
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.cli import provisioning as command_group
 from flask_tenant_provisioning.errors import iter_problem_classes
-from flask_tenant_provisioning.openapi.operations import get_path_template
+from flask_tenant_provisioning.openapi.links import get_path_template
 from flask_tenant_provisioning.routes import ROUTES
 from tests.support import hosts
 from tests.support.callers import EXAMPLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_tenant_provisioning.openapi.operations import get_path_template
+from flask_tenant_provisioning.openapi.links import get_path_template
 from flask_tenant_provisioning.testing.callers import Caller
 from flask_tenant_provisioning.testing.responses import PROBLEM_TITLES
 

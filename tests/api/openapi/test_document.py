@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.errors import iter_problem_classes
-from flask_tenant_provisioning.openapi.operations import get_path_template
+from flask_tenant_provisioning.openapi.links import get_path_template
 from flask_tenant_provisioning.routes import ROUTES
 from flask_tenant_provisioning.web.blueprint import UNMATCHED
 from flask_tenant_provisioning.web.routing import Route
