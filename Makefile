@@ -5,6 +5,8 @@ PYTHON ?= python3
 PORT ?= 5000
 BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+# The client for partners, a distribution of its own, which the demo, the docs and the tests use.
+CLIENT = clients/python
 
 help:
 	@echo "make demo      a walk through the API over HTTP, on SQLite"
@@ -16,7 +18,8 @@ help:
 	@echo "make prose     the style of the documentation's sentences (textlint, Google's rules); needs npm"
 	@echo "make screens   a picture of each page of the documentation, both themes, phone and wide; needs Chromium"
 	@echo "make docs      the documentation, in build/html; a warning is an error"
-	@echo "make build     wheel and sdist, in dist/"
+	@echo "make client    generates again what follows from the API's document in clients/python"
+	@echo "make build     wheel and sdist, in dist/; those of the client in dist/client/"
 	@echo "make clean     removes what the others made"
 
 demo: .venv/demo.stamp
@@ -27,7 +30,7 @@ serve: .venv/demo.stamp
 
 # Compiled beforehand: the tests start some hundred processes, which may not be let write bytecode.
 test: .venv/dev.stamp
-	@$(BIN)/python -m compileall -q flask_tenant_provisioning tests examples
+	@$(BIN)/python -m compileall -q flask_tenant_provisioning clients tests examples
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal $(ARGS)
 
 # The slow ones that race and kill mostly wait: two at a time. Those that measure time follow, one at a time.
@@ -65,29 +68,33 @@ docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs build/html
 	@echo "build/html/index.html"
 
+client: .venv/dev.stamp
+	$(BIN)/python $(CLIENT)/generate.py
+
 # The time of the last commit is that of every file in the wheel, so two builds of one commit are equal.
 EPOCH = $${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 1767225600)}
 
 build: .venv/dev.stamp
 	rm -rf build dist
 	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m build
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m build --outdir dist/client $(CLIENT)
 
 epoch:
 	@echo $(EPOCH)
 
 clean:
-	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/*/instance
+	rm -rf .venv .tox build dist *.egg-info $(CLIENT)/build $(CLIENT)/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/*/instance
 
-.venv/demo.stamp: setup.cfg pyproject.toml .venv/bin/python
-	$(INSTALL) '.[demo]'
+.venv/demo.stamp: setup.cfg pyproject.toml $(CLIENT)/setup.cfg .venv/bin/python
+	$(INSTALL) '.[demo]' --editable $(CLIENT)
 	@touch $@
 
-.venv/dev.stamp: setup.cfg pyproject.toml .venv/bin/python
-	$(INSTALL) '.[dev]'
+.venv/dev.stamp: setup.cfg pyproject.toml $(CLIENT)/setup.cfg .venv/bin/python
+	$(INSTALL) '.[dev]' --editable $(CLIENT)
 	@touch $@ .venv/demo.stamp
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-slow test-all fuzz lint prose screens docs build epoch clean
+.PHONY: help demo serve test test-slow test-all fuzz lint prose screens docs client build epoch clean

@@ -29,6 +29,7 @@ pytest_plugins = [
     "tests.support.host_kinds.mounting",
     "tests.support.webhooks.senders",
     "tests.support.database.faults",
+    "tests.support.client.hosts",
 ]
 DATABASES = ["sqlite", "postgresql"]
 

@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
+from ..errors import Mender
 from ..validation import StrictSchema, describe
 from ..web.headers import JSON
 

@@ -1,0 +1,1 @@
+"""The client, and a module for each kind of resource."""

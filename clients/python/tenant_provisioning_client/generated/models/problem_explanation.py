@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import field as _attrs_field, frozen as _attrs_frozen
+
+if TYPE_CHECKING:
+    from ..models.problem_explanation_example import ProblemExplanationExample
+
+
+T = TypeVar("T", bound="ProblemExplanation")
+
+
+@_attrs_frozen(kw_only=True)
+class ProblemExplanation:
+    """ProblemExplanation
+
+    Attributes:
+        type_ (str):
+        code (str):
+        title (str):
+        status (int):
+        meaning (str):
+        remedy (str):
+        example (ProblemExplanationExample):
+    """
+
+    type_: str
+    code: str
+    title: str
+    status: int
+    meaning: str
+    remedy: str
+    example: ProblemExplanationExample
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON has it."""
+        type_ = self.type_
+        code = self.code
+        title = self.title
+        status = self.status
+        meaning = self.meaning
+        remedy = self.remedy
+        example = self.example.to_dict()
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict["type"] = type_
+        field_dict["code"] = code
+        field_dict["title"] = title
+        field_dict["status"] = status
+        field_dict["meaning"] = meaning
+        field_dict["remedy"] = remedy
+        field_dict["example"] = example
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
+        from ..models.problem_explanation_example import ProblemExplanationExample  # noqa: PLC0415
+
+        d = dict(src_dict)
+        type_ = d.pop("type")
+        code = d.pop("code")
+        title = d.pop("title")
+        status = d.pop("status")
+        meaning = d.pop("meaning")
+        remedy = d.pop("remedy")
+        example = ProblemExplanationExample.from_dict(d.pop("example"))
+
+        additional_properties = d
+        return cls(
+            type_=type_,
+            code=code,
+            title=title,
+            status=status,
+            meaning=meaning,
+            remedy=remedy,
+            example=example,
+            additional_properties=additional_properties,
+        )
+
+    @property
+    def type(self) -> str:
+        """Return `type_`."""
+        return self.type_
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

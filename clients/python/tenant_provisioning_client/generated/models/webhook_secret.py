@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from attrs import field as _attrs_field, frozen as _attrs_frozen
+
+from ..models.webhook_secret_disabled_reason_type_0 import (
+    WebhookSecretDisabledReasonType0,
+    check_webhook_secret_disabled_reason_type_0,
+)
+from ..models.webhook_secret_signing import WebhookSecretSigning, check_webhook_secret_signing
+
+T = TypeVar("T", bound="WebhookSecret")
+
+
+@_attrs_frozen(kw_only=True)
+class WebhookSecret:
+    """WebhookSecret
+
+    Attributes:
+        webhook (str):
+        partner (str):
+        url (str): The URL that webhooks are sent to.
+        description (None | str):
+        events (list[str]): Event types or globs such as `*`, `tenant.*`, `tenant.created`, `*.deleted`; duplicates
+            are dropped.
+        signing (WebhookSecretSigning):
+        enabled (bool): A boolean.
+        disabled_reason (None | WebhookSecretDisabledReasonType0):
+        failing_since (datetime.datetime | None):
+        public_key (None | str): The public key that verifies `v1a` signatures; null for `v1`.
+        version (int):
+        created_at (datetime.datetime):
+        updated_at (datetime.datetime):
+        secret (None | str):
+    """
+
+    webhook: str
+    partner: str
+    url: str
+    description: None | str
+    events: list[str]
+    signing: WebhookSecretSigning
+    enabled: bool
+    disabled_reason: None | WebhookSecretDisabledReasonType0
+    failing_since: datetime.datetime | None
+    public_key: None | str
+    version: int
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
+    secret: None | str = _attrs_field(repr=False)
+    additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON has it."""
+        webhook = self.webhook
+        partner = self.partner
+        url = self.url
+        description: None | str
+        description = self.description
+        events = self.events
+
+        signing: str = self.signing
+        enabled = self.enabled
+        disabled_reason: None | str
+        if isinstance(self.disabled_reason, str):
+            disabled_reason = self.disabled_reason
+        else:
+            disabled_reason = self.disabled_reason
+        failing_since: None | str
+        if isinstance(self.failing_since, datetime.datetime):
+            failing_since = self.failing_since.isoformat()
+        else:
+            failing_since = self.failing_since
+        public_key: None | str
+        public_key = self.public_key
+        version = self.version
+        created_at = self.created_at.isoformat()
+        updated_at = self.updated_at.isoformat()
+        secret: None | str
+        secret = self.secret
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict["webhook"] = webhook
+        field_dict["partner"] = partner
+        field_dict["url"] = url
+        field_dict["description"] = description
+        field_dict["events"] = events
+        field_dict["signing"] = signing
+        field_dict["enabled"] = enabled
+        field_dict["disabled_reason"] = disabled_reason
+        field_dict["failing_since"] = failing_since
+        field_dict["public_key"] = public_key
+        field_dict["version"] = version
+        field_dict["created_at"] = created_at
+        field_dict["updated_at"] = updated_at
+        field_dict["secret"] = secret
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
+        d = dict(src_dict)
+        webhook = d.pop("webhook")
+        partner = d.pop("partner")
+        url = d.pop("url")
+
+        def _parse_description(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        description = _parse_description(d.pop("description"))
+
+        events = cast(list[str], d.pop("events"))
+
+        signing = check_webhook_secret_signing(d.pop("signing"))
+
+        enabled = d.pop("enabled")
+
+        def _parse_disabled_reason(data: object) -> None | WebhookSecretDisabledReasonType0:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                disabled_reason_type_0 = check_webhook_secret_disabled_reason_type_0(data)
+
+                return disabled_reason_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | WebhookSecretDisabledReasonType0, data)
+
+        disabled_reason = _parse_disabled_reason(d.pop("disabled_reason"))
+
+        def _parse_failing_since(data: object) -> datetime.datetime | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                failing_since_type_0 = datetime.datetime.fromisoformat(data)
+
+                return failing_since_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(datetime.datetime | None, data)
+
+        failing_since = _parse_failing_since(d.pop("failing_since"))
+
+        def _parse_public_key(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        public_key = _parse_public_key(d.pop("public_key"))
+
+        version = d.pop("version")
+        created_at = datetime.datetime.fromisoformat(d.pop("created_at"))
+
+        updated_at = datetime.datetime.fromisoformat(d.pop("updated_at"))
+
+        def _parse_secret(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        secret = _parse_secret(d.pop("secret"))
+
+        additional_properties = d
+        return cls(
+            webhook=webhook,
+            partner=partner,
+            url=url,
+            description=description,
+            events=events,
+            signing=signing,
+            enabled=enabled,
+            disabled_reason=disabled_reason,
+            failing_since=failing_since,
+            public_key=public_key,
+            version=version,
+            created_at=created_at,
+            updated_at=updated_at,
+            secret=secret,
+            additional_properties=additional_properties,
+        )
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

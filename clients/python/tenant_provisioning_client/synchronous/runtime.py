@@ -1,0 +1,20 @@
+"""What is written once for each of the two clients: how they sleep and ask for a token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+#: A token, or a function that returns one: for each request, so it should keep a token while that is valid.
+Token = str | Callable[[], str]
+Sleep = Callable[[float], None]
+
+
+def sleep(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
+def resolve_token(token: Token) -> str:
+    """Return the token to send."""
+    return token() if callable(token) else token
