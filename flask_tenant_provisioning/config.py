@@ -25,6 +25,7 @@ from .config_checks import (
     check_public_keys,
     check_rate_limit_storage,
     check_rate_limits,
+    check_telemetry,
     check_url_schemes,
     choice,
     flag,
@@ -68,7 +69,15 @@ PARTNER_ADMIN = (
     "webhook:read", "webhook:manage", "event:read",
 )  # fmt: skip
 PARTNER_VIEWER = tuple(permission for permission in PARTNER_ADMIN if permission.endswith(":read"))
-PROVISIONING_ADMIN = (*PARTNER_ADMIN, "tenant:purge", "partner:read", "partner:manage", "audit:read", "license:read")
+PROVISIONING_ADMIN = (
+    *PARTNER_ADMIN,
+    "tenant:purge",
+    "partner:read",
+    "partner:manage",
+    "audit:read",
+    "license:read",
+    "metrics:read",
+)
 PERMISSIONS = frozenset(PROVISIONING_ADMIN)
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     "partner-admin": PARTNER_ADMIN,
@@ -451,6 +460,24 @@ class Config:
     )
     worker_lease_seconds: int = key(
         30, "Seconds after which other workers take over the work of one that has died.", number(1, 3600)
+    )
+
+    # Metrics and traces
+
+    telemetry: tuple[str, ...] = key(
+        (),
+        "Where spans and metrics go: `opentelemetry`, to the SDK that the host sets up (extra `otel`); `prometheus`, "
+        "to `GET /metrics` (extra `prometheus`). Empty: nothing is recorded, and neither library is loaded.",
+        check_telemetry,
+        example=["prometheus"],
+    )
+    metrics_token: str | None = key(
+        None,
+        "A token of 16 characters or more that may read `GET /metrics` and `GET /health`, besides callers with "
+        "`metrics:read`: for Prometheus, as a bearer token that does not expire.",
+        optional(regex(r"[A-Za-z0-9._~+/-]{16,512}=*", "a text of 16 to 512 of A-Z a-z 0-9 . _ ~ + / -")),
+        secret=True,
+        example="a-random-text-of-16-characters-or-more",
     )
 
     # The licence and the keys that verify it

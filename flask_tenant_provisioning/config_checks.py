@@ -161,6 +161,29 @@ def check_engine(value: Any) -> str:
     return engine
 
 
+#: The sinks of telemetry: for each the module that it needs and the extra that brings it.
+TELEMETRY_SINKS = {"opentelemetry": ("opentelemetry.trace", "otel"), "prometheus": ("prometheus_client", "prometheus")}
+
+
+def check_telemetry(value: Any) -> tuple[str, ...]:
+    """Require a list of sinks of telemetry, and the extra of each."""
+    if not is_text_list(value) or not {*TELEMETRY_SINKS}.issuperset(value):
+        raise ValueError(f"a list out of {' and '.join(map(repr, TELEMETRY_SINKS))}")
+    for sink in value:
+        module, extra = TELEMETRY_SINKS[sink]
+        if not _is_installed(module):
+            raise ValueError(f"a list without {sink!r}, or pip install 'flask-tenant-provisioning[{extra}]'")
+    return tuple(dict.fromkeys(value))
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether a module can be imported; its packages are imported to find out, the module is not."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def check_public_keys(value: Any) -> dict[str, str]:
     """Require a mapping of key id to public key; the keys are parsed when a licence is verified."""
     if not isinstance(value, Mapping) or not all(map(is_text, [*value, *value.values()])):

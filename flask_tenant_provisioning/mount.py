@@ -22,6 +22,7 @@ from .keyring import Keyring
 from .licensing.source import LicenseSource
 from .registry import Registry, list_available_plans
 from .responses import get_script_prefix
+from .telemetry.base import Telemetry
 from .validation import StrictSchema
 
 T = TypeVar("T")
@@ -119,6 +120,7 @@ class Mount(Api):
     """
 
     name: str
+    telemetry: Telemetry
     license: LicenseSource
     authority: Authority
     cursors: Cursors

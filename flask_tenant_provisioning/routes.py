@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .bulk.routes import routes as bulk_routes
+from .config import Config
 from .events.routes import routes as event_routes
-from .health import routes as health_routes
+from .health.routes import metrics_routes, routes as health_routes
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
 from .settings.routes import partner_routes as partner_settings_routes, routes as settings_routes
@@ -14,6 +15,7 @@ from .usage import routes as usage_routes
 from .web.routing import Route
 from .webhooks.routes import routes as webhook_routes
 
+#: The routes that every mount has.
 ROUTES: tuple[Route, ...] = (
     *tenant_routes,
     *bulk_routes,
@@ -27,3 +29,8 @@ ROUTES: tuple[Route, ...] = (
     *health_routes,
     *openapi_routes,
 )
+
+
+def select_routes(config: Config) -> tuple[Route, ...]:
+    """Return the routes of a mount with this configuration: ``GET /metrics`` only where Prometheus is turned on."""
+    return (*ROUTES, *metrics_routes) if "prometheus" in config.telemetry else ROUTES

@@ -19,7 +19,8 @@ from .access.guard import Guard
 from .access.tokens import TokenVerifier
 from .config import Config
 from .database.engine import resolve_engine
-from .database.session import Storage
+from .database.session import Storage, TracedStorage
+from .health.gauges import observe_gauges
 from .isolated import PrivateApp, install_isolated_mount
 from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
 from .licensing.source import LicenseSource
@@ -27,11 +28,12 @@ from .mount import Cursors, Mount
 from .mounts import Mounts
 from .partners.cache import PartnerCache
 from .registry import Registry
-from .routes import ROUTES
+from .routes import select_routes
 from .settings.reaction import SettingsReaction
 from .signals import send_signals
 from .steps.reaction import StepsReaction
 from .tables import build_metadata
+from .telemetry.factory import make_telemetry
 from .tenants.hook_runner import HookRunner
 from .tenants.models import make_custom_field_indexes
 from .tenants.quotas import QuotaReaction
@@ -68,7 +70,8 @@ def build_mount(
         license=license,
         authority=authority,
         cursors=Cursors(get_cursor_secret(app, config) or ""),
-        routes=ROUTES,
+        routes=select_routes(config),
+        telemetry=make_telemetry(config, name),
         open_storage=partial(_open_storage, app, db, clock, new_id),
         open_keyring=partial(load_keyring, app, config),
         url_refusal=partial(find_url_refusal, config, Resolver()),
@@ -76,6 +79,8 @@ def build_mount(
     )
     mount.guard = Guard(TokenVerifier(config, clock, authority.app), config)
     mount.engine = make_engine(mount)
+    if mount.telemetry.is_on:
+        observe_gauges(mount)
     return mount
 
 
@@ -83,7 +88,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
     """Open the storage of `mount`, and connect it with what takes part in its transactions and what follows them."""
     config = mount.config
     engine, is_own = resolve_engine(app, db, config)
-    storage = Storage(
+    storage = (TracedStorage if mount.telemetry.is_on else Storage)(
         engine,
         build_metadata(config.table_prefix),
         attempts=config.transaction_attempts,
@@ -100,6 +105,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
         ),
         context=mount.in_host,
         publish_reactions=(create_deliveries,),
+        telemetry=mount.telemetry,
     )
     if mount.engine is not None:
         storage.wake_workers = mount.engine.wake

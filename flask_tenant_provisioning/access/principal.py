@@ -68,6 +68,8 @@ class Principal:
 
 #: The caller of a public route.
 ANONYMOUS: Final = Principal("", "")
+#: The caller whose bearer token is that of `PROVISIONING_METRICS_TOKEN`.
+METRICS_READER: Final = Principal("metrics", "", permissions=frozenset({"metrics:read"}), sees_every_partner=True)
 
 
 class Actor(NamedTuple):

@@ -141,6 +141,7 @@ def _new_job(storage: Storage, actor: Actor, partner: str, upload: Upload) -> Jo
         started_at=None,
         finished_at=None,
         due_at=None,
+        traceparent=storage.telemetry.get_traceparent(),
     )
 
 

@@ -63,6 +63,8 @@ class ChunkExecution:
         self._actor = _load_actor(job)
         self._allowance = quotas.resolve_allowance(mount, job.partner_id)
         self._reserved_quota: FreePlaces | None = None
+        #: The results of the latest execution, by chunk.
+        self.results: list[list[RowResult]] = []
 
     def reserve(self, sleep: Callable[[float], None], *, for_all: bool = False) -> None:
         """Reserve a place for each tenant that the rows may create, or with `for_all` one for every row.
@@ -113,6 +115,7 @@ class ChunkExecution:
         if self._job.mode == "atomic" and not actions.lock_if_open(session, self._job):
             raise LeaseLost(self._job.id)
         added_tenants = self._count_added_tenants(itertools.chain(*results))
+        self.results = results
         save_results(session, self._claimed_chunk, self._chunks, results, added_tenants)
 
     def save_rolled_back(self, session: Session, rollback: RollbackWithResults) -> None:
@@ -123,6 +126,7 @@ class ChunkExecution:
         if self._job.mode == "partial" and not try_save_first_rows(session, self._job, rollback.first_rows):
             raise DryRunConflict
         save_results(session, self._claimed_chunk, self._chunks, rollback.results)
+        self.results = rollback.results
 
     def _trim_errors(self, row: ValidatedRow) -> ValidatedRow:
         """Cut the row's errors to the budget of the chunk."""

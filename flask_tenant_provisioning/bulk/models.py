@@ -69,7 +69,7 @@ class Job(NamedTuple):
     `rehearsal` is 1 for a dry run, which leaves nothing but results; `cells` is 1 if the rows came as CSV, where every
     value is text. `rows`, `succeeded`, `failed` and `unchanged` count rows; the last three are written when the job
     ends, until then the chunks hold the counts. `actor` is the JSON of the caller who created the job. `due_at` is None
-    if no work is left.
+    if no work is left. `traceparent` is that of the upload.
     """
 
     partner_id: str
@@ -89,6 +89,7 @@ class Job(NamedTuple):
     started_at: str | None
     finished_at: str | None
     due_at: str | None
+    traceparent: str | None = None
 
     @property
     def key(self) -> dict[str, str]:
@@ -155,6 +156,7 @@ def bulk_jobs_table(metadata: MetaData) -> Table:
         Column("started_at", Instant),
         Column("finished_at", Instant),
         due_at,
+        Column("traceparent", String(55)),
         PrimaryKeyConstraint("partner_id", "id"),
         Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
         sqlite_with_rowid=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import time
@@ -15,6 +16,8 @@ from ..database.lease import CLAIM_ATTEMPTS
 from ..database.session import Session
 from ..errors import ProvisioningError
 from ..mount import Mount
+from ..telemetry.base import WorkSpan
+from ..telemetry.instruments import BULK_ROWS, CHUNK_DURATION, RETRIES
 from ..tenants.quotas import TooFewPlaces
 from . import actions
 from .chunks import (
@@ -26,7 +29,8 @@ from .chunks import (
     save_results,
 )
 from .execution import ChunkExecution, RollbackWithResults, fail_chunk
-from .models import Job
+from .models import BULK_WORK, Job
+from .results import Tally, tally_results
 from .rows.dry_run import DryRunConflict
 from .statements import BulkSQL
 
@@ -69,8 +73,24 @@ class BulkWork:
 
     def run(self, claimed_chunk: ClaimedChunk) -> None:
         """Execute a chunk, and finish the job if it was the last one."""
+        telemetry, labels = self._storage.telemetry, {"operation": claimed_chunk.job.operation}
+        if claimed_chunk.claims > 1:
+            telemetry.count(RETRIES, 1, {"kind": BULK_WORK})
+        with telemetry.measure(CHUNK_DURATION, labels, _describe_span(claimed_chunk)) as piece:
+            piece.outcome = self._run_chunk(claimed_chunk)
+        if not self._has_statistics:
+            tenants = self._storage.table("tenants")
+            self._has_statistics = self._storage.run_autocommit(partial(Session.analyze_new_table, table=tenants))
+
+    def _run_chunk(self, claimed_chunk: ClaimedChunk) -> str:
+        """Execute a chunk, and finish the job if it was the last one. Return the outcome for `CHUNK_DURATION`."""
+        outcome = "lost"
         try:
-            self._execute_chunk(claimed_chunk)
+            tally = self._execute_chunk(claimed_chunk)
+            outcome = "failed" if claimed_chunk.claims > MAX_CLAIMS else "succeeded"
+            for result, rows in tally._asdict().items():
+                labels = {"operation": claimed_chunk.job.operation, "result": result}
+                self._storage.telemetry.count(BULK_ROWS, rows, labels)
         except LeaseLost:
             logger.info(
                 "a chunk of bulk job %s was not executed: another worker claimed it, or the job was cancelled",
@@ -83,9 +103,7 @@ class BulkWork:
                 self._storage.transaction(partial(release_chunk, claimed_chunk=claimed_chunk))
             raise
         self._storage.transaction(partial(actions.finish_if_done, job=claimed_chunk.job))
-        if not self._has_statistics:
-            tenants = self._storage.table("tenants")
-            self._has_statistics = self._storage.run_autocommit(partial(Session.analyze_new_table, table=tenants))
+        return outcome
 
     def expire(self, claimed_chunk: ClaimedChunk) -> None:
         """Log that a chunk exceeded its time limit. Another worker claims it after its lease."""
@@ -113,7 +131,8 @@ class BulkWork:
             return []
         return [claimed_chunk]
 
-    def _execute_chunk(self, claimed_chunk: ClaimedChunk) -> None:
+    def _execute_chunk(self, claimed_chunk: ClaimedChunk) -> Tally:
+        """Execute a chunk and return the counts of its rows. Raises `LeaseLost`."""
         chunks = self._storage.read(partial(load_chunks, claimed_chunk=claimed_chunk))
         if not chunks:
             raise LeaseLost(claimed_chunk.job.id)
@@ -122,12 +141,12 @@ class BulkWork:
             self._storage.transaction(
                 partial(save_results, claimed_chunk=claimed_chunk, chunks=chunks, results=results)
             )
-            return
+            return tally_results(itertools.chain(*results))
         execution = ChunkExecution(self._mount, claimed_chunk, chunks)
         execution.reserve(self._sleep)
         for _ in range(claimed_chunk.job.chunks + _MAX_RESTARTS):
             if self._try_execute(execution, claimed_chunk):
-                return
+                return tally_results(itertools.chain(*execution.results))
             logger.debug(
                 "a chunk of bulk job %s starts again", claimed_chunk.job.id, extra=_make_log_fields(claimed_chunk)
             )
@@ -165,6 +184,17 @@ class BulkWork:
 def _make_log_fields(claimed_chunk: ClaimedChunk) -> dict[str, Any]:
     """Return the fields that log lines about a chunk carry."""
     return {"job": claimed_chunk.job.id, "partner": claimed_chunk.job.partner_id, "chunk": claimed_chunk.number}
+
+
+def _describe_span(claimed_chunk: ClaimedChunk) -> WorkSpan:
+    job = claimed_chunk.job
+    attributes: dict[str, str | int] = {
+        "provisioning.partner": job.partner_id,
+        "provisioning.job": job.id,
+        "provisioning.chunk": claimed_chunk.number,
+        "provisioning.attempt": claimed_chunk.claims,
+    }
+    return WorkSpan(f"bulk {job.operation}", "consumer", job.traceparent, attributes)
 
 
 def _is_row_error(error: Exception) -> bool:

@@ -20,15 +20,11 @@ from .engine import disable_prepared_statements
 from .errors import FailureKind, UnsuitableDatabase, classify_failure
 from .indexes import IndexSet, diff_indexes, sync_indexes
 from .requirements import connect, get_isolation_level, require_suitable_connection
+from .revisions import name_version_table
 from .sqlite import begin_immediate
 
 _FOLDER = pathlib.Path(__file__).parent / "migrations"
 _UPGRADE_LOCK = 7_236_041_905_271
-
-
-def name_version_table(prefix: str) -> str:
-    """Return the name of the table that holds the current revision."""
-    return f"{prefix}alembic_version"
 
 
 def upgrade(engine: Engine, prefix: str, revision: str = "head", indexes: IndexSet | None = None) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 from ..encoding import format_error
 from ..errors import StorageUnavailable
 from ..registry import Registry
+from ..telemetry.base import OFF, Telemetry
 from .engine import disable_prepared_statements, drop_inherited_connections, make_read_connect, make_write_connect
 from .errors import (
     FailureKind,
@@ -256,9 +257,10 @@ class Storage:
     """The tables of one mount in one database, and the transactions on them.
 
     `registry` is what the host registered; its functions run inside `context`. `reactions` take part in transactions
-    that change tenants or partners, `publish_reactions` in those that publish events. `attempts` and `patience`
-    (seconds) limit how often and how long a unit of work is retried. `owns_engine` is True for an engine created by
-    the API. After a commit, `wake_workers` is called with the keys of work that is due.
+    that change tenants or partners, `publish_reactions` in those that publish events. `telemetry` knows the trace that
+    rows keep. `attempts` and `patience` (seconds) limit how often and how long a unit of work is retried. `owns_engine`
+    is True for an engine created by the API. After a commit, `wake_workers` is called with the keys of work that is
+    due.
     """
 
     def __init__(
@@ -278,8 +280,10 @@ class Storage:
         reactions: Sequence[Reaction] = (),
         context: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
         publish_reactions: Sequence[Callable[[Session, Any], None]] = (),
+        telemetry: Telemetry = OFF,
     ) -> None:
         self.engine = engine
+        self.telemetry = telemetry
         self.owns_engine = owns_engine
         self.registry = registry or Registry()
         self._reactions = reactions
@@ -496,6 +500,24 @@ class Storage:
                 self.is_prepared = False
                 logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})
         self._is_checked = True
+
+
+class TracedStorage(Storage):
+    """Storage whose units of work that write are spans of the current trace."""
+
+    def run_autocommit(self, work: Work[T]) -> T:
+        """Run a unit of work of a single statement in autocommit mode (on SQLite in a transaction)."""
+        if not self.telemetry.is_tracing():
+            return super().run_autocommit(work)
+        with self.telemetry.trace_transaction():
+            return super().run_autocommit(work)
+
+    def transaction(self, work: Work[T]) -> T:
+        """Run `work` in one transaction and return its result, as `Storage.transaction` does."""
+        if not self.telemetry.is_tracing():
+            return super().transaction(work)
+        with self.telemetry.trace_transaction():
+            return super().transaction(work)
 
 
 #: Failures after which a unit of work that only reads runs again.

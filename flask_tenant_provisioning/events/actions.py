@@ -38,6 +38,7 @@ def build_event(
         "actor_user_agent": actor.user_agent,
         "data": dump_json(document),
         "changes": None if changes is None else dump_json(changes),
+        "traceparent": storage.telemetry.get_traceparent() if storage.telemetry.is_on else None,
     }
 
 

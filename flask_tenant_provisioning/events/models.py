@@ -12,7 +12,9 @@ from ..database.ids import shorten_instant
 from ..database.types import Identifier, Instant, JsonText, name_table, ordered_text
 
 #: The columns with equal values in all events of one request or bulk chunk.
-SHARED_COLUMNS = ("type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent")
+SHARED_COLUMNS = (
+    "type", "request_id", "actor_subject", "actor_partner", "actor_address", "actor_user_agent", "traceparent",
+)  # fmt: skip
 
 
 class Event(NamedTuple):
@@ -36,7 +38,8 @@ class Event(NamedTuple):
 def events_table(metadata: MetaData) -> Table:
     """Build the append-only table of events.
 
-    `position` is the event's place in its partner's feed, set when it is published after the commit.
+    `position` is the event's place in its partner's feed, set when it is published after the commit. `traceparent`
+    (W3C Trace Context) is that of the unit of work which recorded it, NULL without a trace; webhooks continue it.
     """
     position: Column[int] = Column("position", BigInteger)
     return Table(
@@ -55,6 +58,7 @@ def events_table(metadata: MetaData) -> Table:
         Column("actor_user_agent", String(255)),
         Column("data", JsonText, nullable=False),
         Column("changes", JsonText),
+        Column("traceparent", String(55)),
         PrimaryKeyConstraint("partner_id", "id"),
         UniqueConstraint("partner_id", "position"),
         Index(

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import PreconditionFailed
-from ..web.routing import Route
+from ..web.routing import PATH_PARAMETER, Route
 from .schemas import find_document_schema, get_component_name
-
-_PATH_PARAMETER = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 
 
 def get_path_template(route: Route) -> str:
     """Return the route's path as an OpenAPI template, such as ``/tenants/{tenant_id}``."""
-    return _PATH_PARAMETER.sub(r"{\1}", route.rule)
+    return route.path_template
 
 
 def list_path_parameters(route: Route) -> list[str]:
     """Return the names of the parameters in the route's path."""
-    return _PATH_PARAMETER.findall(route.rule)
+    return PATH_PARAMETER.findall(route.rule)
 
 
 #: The operations that follow each operation, at most four, since Swagger UI shows each link at length.

@@ -119,13 +119,13 @@ def _replan_steps(session: Session, registry: Registry, run: Run) -> None:
     for position, declaration in enumerate(registry.list_steps(run.phase)):
         step = stored.pop(declaration.name, None)
         if step is None:
-            session.run(sql.add_step, runs.make_run_step(run, declaration, position)._asdict())
+            session.run(sql.add_step, runs.make_run_step(session, run, declaration, position)._asdict())
             continue
         values: dict[str, Any] = {"position": position, "after": json.dumps(declaration.after)}
         if step.state != "succeeded":
             values |= {"state": "waiting", "attempts": 0, "undo_attempts": 0, "due_at": None}
             values |= {"started_at": None, "finished_at": None, "error_class": None, "error_message": None}
-            values |= {"error_reason": None}
+            values |= {"error_reason": None, "traceparent": session.storage.telemetry.get_traceparent()}
         runs.update_step(session, step, **values)
     for step in stored.values():
         if step.state != "succeeded":

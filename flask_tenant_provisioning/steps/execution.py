@@ -15,12 +15,14 @@ from ..database.session import Session, Storage
 from ..errors import ProvisioningError, StorageUnavailable
 from ..hooks import STEP_ARGUMENTS, NotRunError, get_requested_arguments, require_result
 from ..registry import Registry, Step
+from ..telemetry.base import WorkSpan
+from ..telemetry.instruments import RETRIES, STEP_DURATION
 from ..tenants import mutations
 from ..tenants.models import Tenant, render_tenant_document
 from . import claims, runs
 from .claims import StepKey
 from .context import StepAbandoned, StepContext, StepFailed
-from .models import MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH, Run, RunStep
+from .models import MAX_CLASS_LENGTH, MAX_MESSAGE_LENGTH, MAX_REASON_LENGTH, STEP_WORK, Run, RunStep
 from .statements import StepSQL
 
 #: The longest delay between two attempts, in seconds.
@@ -37,8 +39,8 @@ class AttemptError(NamedTuple):
     reason: str | None = None
 
 
-def record_success(session: Session, registry: Registry, step: RunStep) -> None:
-    """Record that the step or its undo has succeeded, and advance its run. Raises `LeaseLost`."""
+def record_success(session: Session, registry: Registry, step: RunStep) -> str:
+    """Record that the step or its undo has succeeded, and advance its run. Return ``succeeded``. Raises `LeaseLost`."""
     tenant = _lock_tenant(session, step)
     state = "undone" if step.state == "undoing" else "succeeded"
     values: dict[str, Any] = {"state": state, "due_at": None, "finished_at": format_instant(session.storage.clock())}
@@ -47,12 +49,16 @@ def record_success(session: Session, registry: Registry, step: RunStep) -> None:
     else:
         values |= {"error_class": None, "error_message": None, "error_reason": None}
     _save_outcome(session, registry, tenant, step, values)
+    return "succeeded"
 
 
 def record_failure(
     session: Session, registry: Registry, step: RunStep, declaration: Step | None, error: AttemptError
-) -> None:
-    """Record a failed attempt: schedule the next one, or fail the step if none is left. Raises `LeaseLost`."""
+) -> str:
+    """Record a failed attempt: schedule the next one, or fail the step if none is left.
+
+    Return ``retried`` or ``failed``. Raises `LeaseLost`.
+    """
     tenant = _lock_tenant(session, step)
     if (
         error.is_permanent
@@ -72,6 +78,7 @@ def record_failure(
         "error_reason": None if error.reason is None else error.reason[:MAX_REASON_LENGTH],
     }
     _save_outcome(session, registry, tenant, step, values | error_columns)
+    return "failed" if "finished_at" in values else "retried"
 
 
 def save_memory(session: Session, step: RunStep, memory: str) -> None:
@@ -120,6 +127,8 @@ def _save_outcome(session: Session, registry: Registry, tenant: Tenant, step: Ru
 
 
 logger = logging.getLogger(__name__)
+#: The label of steps that the application does not declare (any more).
+UNDECLARED = "undeclared"
 _HIDDEN_REASON = "The step failed; the operator's log says why."
 _TIMED_OUT = AttemptError("TimeoutError", "The step exceeded its timeout.")
 _PAUSED = AttemptError("Paused", "The step continues when its tenant is restored.")
@@ -162,19 +171,30 @@ class StepWork:
 
     def run(self, step: RunStep) -> None:
         """Make one attempt and record its outcome."""
-        declaration = self._find_step(step)
+        declaration, telemetry = self._find_step(step), self._storage.telemetry
+        labels = _make_labels(step, declaration)
+        if step.current_attempt > 1:
+            telemetry.count(RETRIES, 1, {"kind": STEP_WORK})
+        with telemetry.measure(STEP_DURATION, labels, _describe_span(step, labels["step"])) as piece:
+            piece.outcome = self._run_attempt(step, declaration)
+
+    def _run_attempt(self, step: RunStep, declaration: Step | None) -> str:
+        """Make one attempt and record its outcome. Return the outcome as `STEP_DURATION` names it."""
         error = _NO_SUCH_STEP if declaration is None else self._call_function(step, declaration)
-        if error is None:
-            error = self._record_success(step)
         if error is not None:
-            self._record_failure(step, declaration, error)
+            return self._record_failure(step, declaration, error)
+        outcome = self._record_success(step)
+        return outcome if isinstance(outcome, str) else self._record_failure(step, declaration, outcome)
 
     def expire(self, step: RunStep) -> None:
         """Abandon an attempt that exceeds its timeout; it is recorded as failed and retried."""
         logger.warning(
             "%s exceeded its timeout and is abandoned", _describe_attempt(step), extra=_make_log_fields(step)
         )
-        self._record_failure(step, self._find_step(step), _TIMED_OUT)
+        declaration = self._find_step(step)
+        outcome = self._record_failure(step, declaration, _TIMED_OUT)
+        labels = {**_make_labels(step, declaration), "outcome": outcome}
+        self._storage.telemetry.record(STEP_DURATION, self.timeout(step), labels)
 
     def stop(self) -> None:
         """Do nothing: a running step cannot be interrupted."""
@@ -218,33 +238,37 @@ class StepWork:
         except LeaseLost as error:
             raise StepAbandoned(f"{_describe_attempt(step)} has taken too long") from error
 
-    def _record_success(self, step: RunStep) -> AttemptError | None:
-        """Record the success; return the error if a hook of the host refuses the transition that follows."""
+    def _record_success(self, step: RunStep) -> str | AttemptError:
+        """Record the success. Return the outcome, or the error if a hook of the host refuses what follows."""
         try:
-            self._record(step, lambda session: record_success(session, self._registry, step))
+            return self._record(step, partial(record_success, registry=self._registry, step=step))
         except Exception as error:
             return _make_attempt_error(step, error)
-        return None
 
-    def _record_failure(self, step: RunStep, declaration: Step | None, error: AttemptError) -> None:
-        self._record(step, lambda session: record_failure(session, self._registry, step, declaration, error))
+    def _record_failure(self, step: RunStep, declaration: Step | None, error: AttemptError) -> str:
+        record = partial(record_failure, registry=self._registry, step=step, declaration=declaration, error=error)
+        return self._record(step, record)
 
-    def _record(self, step: RunStep, record: Callable[[Session], None]) -> None:
-        """Run `record` in a transaction. If that fails, the lease expires and the step runs again."""
+    def _record(self, step: RunStep, record: Callable[[Session], str]) -> str:
+        """Run `record` in a transaction and return the outcome. If that fails, the lease expires and the step runs
+        again.
+        """
         try:
-            self._storage.transaction(record)
+            return self._storage.transaction(record)
         except LeaseLost:
             logger.info(
                 "%s lost its lease to another worker; its outcome is discarded",
                 _describe_attempt(step),
                 extra=_make_log_fields(step),
             )
+            return "lost"
         except StorageUnavailable:
             logger.error(
                 "the outcome of %s could not be saved: the database is unavailable",
                 _describe_attempt(step),
                 extra=_make_log_fields(step),
             )
+            return "retried"
 
     def _find_step(self, step: RunStep) -> Step | None:
         return self._registry.find_step(step.phase, step.name)
@@ -279,6 +303,22 @@ def _make_log_fields(step: RunStep) -> dict[str, Any]:
         "undoing": step.state == "undoing",
         "attempt": step.current_attempt,
     }
+
+
+def _make_labels(step: RunStep, declaration: Step | None) -> dict[str, str]:
+    """Return the labels of an attempt. A step that the application does not declare is not named."""
+    name = UNDECLARED if declaration is None else declaration.name
+    return {"step": f"undo {name}" if step.state == "undoing" else name, "phase": step.phase}
+
+
+def _describe_span(step: RunStep, label: str) -> WorkSpan:
+    attributes: dict[str, str | int] = {
+        "provisioning.partner": step.partner_id,
+        "provisioning.tenant": step.tenant_id,
+        "provisioning.phase": step.phase,
+        "provisioning.attempt": step.current_attempt,
+    }
+    return WorkSpan(label if label.startswith("undo ") else f"step {label}", "consumer", step.traceparent, attributes)
 
 
 def _make_public_status(status: str) -> str:

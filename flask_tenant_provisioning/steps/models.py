@@ -48,7 +48,8 @@ class RunStep(NamedTuple):
     `state` is ``waiting``, ``running``, ``succeeded``, ``failed``, ``cancelled``, ``undoing``, ``undone`` or
     ``undo_failed``. `due_at` is the time of the next attempt, or while the step is claimed the end of its lease.
     `fence` grows with every claim, so that only the latest claim can record an outcome. `generation` grows when the
-    step has been undone; `memory` is the JSON that it saved.
+    step has been undone; `memory` is the JSON that it saved. `traceparent` is that of the unit of work which planned
+    it.
     """
 
     partner_id: str
@@ -69,6 +70,7 @@ class RunStep(NamedTuple):
     error_message: str | None
     error_reason: str | None
     memory: str | None
+    traceparent: str | None
 
     @property
     def key(self) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def steps_table(metadata: MetaData) -> Table:
         Column("error_message", String(MAX_MESSAGE_LENGTH)),
         Column("error_reason", String(MAX_REASON_LENGTH)),
         Column("memory", JsonText),
+        Column("traceparent", String(55)),
         PrimaryKeyConstraint(*STEP_KEY),
         Index(None, "due_at", postgresql_where=due_at.is_not(None), sqlite_where=due_at.is_not(None)),
         sqlite_with_rowid=False,

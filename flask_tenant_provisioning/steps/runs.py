@@ -33,12 +33,12 @@ def start_run(
     run = Run(tenant.partner_id, tenant.id, phase, state, None, 1, actor.request_id, at, None)
     session.run(sql.add_run, run._asdict())
     for position, declaration in enumerate(registry.list_steps(phase)):
-        session.run(sql.add_step, make_run_step(run, declaration, position)._asdict())
+        session.run(sql.add_step, make_run_step(session, run, declaration, position)._asdict())
     if state == "running":
         advance_run(session, registry, tenant, run)
 
 
-def make_run_step(run: Run, declaration: Step, position: int) -> RunStep:
+def make_run_step(session: Session, run: Run, declaration: Step, position: int) -> RunStep:
     """Build the row of a step that has not started."""
     return RunStep(
         partner_id=run.partner_id,
@@ -59,6 +59,7 @@ def make_run_step(run: Run, declaration: Step, position: int) -> RunStep:
         error_message=None,
         error_reason=None,
         memory=None,
+        traceparent=session.storage.telemetry.get_traceparent(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hmac
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -13,10 +14,11 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import BaseConverter, MapAdapter, Rule
 
 from .. import errors
-from ..access.principal import ANONYMOUS
+from ..access.principal import ANONYMOUS, METRICS_READER
 from ..mount import Mount
 from ..rate_limits import enforce_rate_limit
 from ..responses import get_request_id, set_common_headers
+from ..telemetry.base import REQUEST_KEY, RequestLabels
 from .docs_links import follow_link, has_valid_cookie
 from .errors import register_error_handlers
 from .headers import add_accept_patch, require_json_acceptable
@@ -29,16 +31,18 @@ def make_blueprint(mount: Mount) -> Blueprint:
     blueprint = Blueprint(mount.name, __name__, url_prefix=mount.config.url_prefix)
     rules_below_paths = find_rules_below_paths(mount.routes)
     for route in mount.routes:
-        view, answers_options = _make_view(route, mount), route.rule not in rules_below_paths
+        view = _measure_view(_make_view(route, mount), mount, route.path_template)
+        answers_options = route.rule not in rules_below_paths
         add_rule(blueprint, route.rule, route.endpoint, view, [route.method], answers_options=answers_options)
+    unmatched_view = _measure_view(handle_unmatched, mount, UNMATCHED_TEMPLATE)
     for rule in sorted(rules_below_paths):
-        add_rule(blueprint, rule, UNMATCHED, handle_unmatched, answers_options=False)
+        add_rule(blueprint, rule, UNMATCHED, unmatched_view, answers_options=False)
     for rule in CATCH_ALL_RULES:
-        add_rule(blueprint, rule, UNMATCHED, handle_unmatched, answers_options=False, strict_slashes=False)
+        add_rule(blueprint, rule, UNMATCHED, unmatched_view, answers_options=False, strict_slashes=False)
     hide_hosts(blueprint)
     blueprint.record(match_every_method)
     register_error_handlers(blueprint, mount)
-    blueprint.after_request(_finish_response)
+    blueprint.after_request(partial(_finish_measured, mount) if mount.telemetry.is_on else _finish_response)
     return blueprint
 
 
@@ -47,6 +51,49 @@ def _finish_response(response: Response) -> Response:
     if request.method == "OPTIONS":
         add_accept_patch(response)
     return set_common_headers(response)
+
+
+def _finish_measured(mount: Mount, response: Response) -> Response:
+    """Set the headers of every response, and record the request in the metrics and its span."""
+    response = _finish_response(response)
+    if REQUEST_KEY in request.environ:
+        mount.telemetry.finish_request(request.environ, response.status_code)
+    return response
+
+
+def _admit_metrics_token(
+    guarded_view: Callable[..., Response], handler: Callable[..., Response], mount: Mount, token: str
+) -> Callable[..., Response]:
+    """Return a view that admits the bearer `token` as a principal of its own, and leaves others to `guarded_view`."""
+    expected = token.encode()
+
+    def view(**path: Any) -> Response:
+        scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(credentials.strip().encode(), expected):
+            return guarded_view(**path)
+        return handler(Request(mount, METRICS_READER, get_request_id(mount.config.request_id_key)), **path)
+
+    return functools.update_wrapper(view, handler)
+
+
+OTHER_METHOD = "_OTHER"
+#: The methods that a label may name (HTTP semantic conventions of OpenTelemetry).
+_KNOWN_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+
+
+def _measure_view(view: Callable[..., Response], mount: Mount, template: str) -> Callable[..., Response]:
+    """Return a view that starts the request's span and time before `view`, if telemetry is on; else `view` itself."""
+    telemetry = mount.telemetry
+    if not telemetry.is_on:
+        return view
+    labels = {method: RequestLabels(method, template) for method in (*_KNOWN_METHODS, OTHER_METHOD)}
+
+    def measured_view(**path: Any) -> Response:
+        if telemetry.is_recording():
+            telemetry.start_request(request.environ, labels.get(request.method, labels[OTHER_METHOD]))
+        return view(**path)
+
+    return functools.update_wrapper(measured_view, view)
 
 
 def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
@@ -71,6 +118,8 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
                 require_json_acceptable()
             return handler(Request(mount, principal, request_id), **path)
 
+        if route.takes_metrics_token and mount.config.metrics_token is not None:
+            return _admit_metrics_token(guarded_view, handler, mount, mount.config.metrics_token)
         return functools.update_wrapper(guarded_view, handler)
 
     def public_view(**path: Any) -> Response:
@@ -85,7 +134,7 @@ def _make_view(route: Route, mount: Mount) -> Callable[..., Response]:
     return functools.update_wrapper(public_view, handler)
 
 
-UNMATCHED = "unmatched"
+UNMATCHED, UNMATCHED_TEMPLATE = "unmatched", "/{unmatched}"
 #: Rules that match every path below the prefix.
 CATCH_ALL_RULES = ("/", "/<path:unmatched>")
 _DOUBLE_SLASH = "There is nothing at this path: it contains two slashes in a row. Does your base URL end in one?"

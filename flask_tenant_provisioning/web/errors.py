@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from jwt import ExpiredSignatureError, PyJWTError
 from werkzeug.exceptions import HTTPException, default_exceptions
@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from .. import errors
 from ..mount import Mount
 from ..responses import get_request_id, render_problem
+from ..telemetry.base import PROBLEM_KEY
 from .long_requests import get_body_limit, make_body_too_large
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ def register_error_handlers(scope: Blueprint | Flask, mount: Mount) -> None:
         if isinstance(error, HTTPException) and error.response is not None:
             return error.response  # type: ignore[return-value]
         problem = _convert_exception(error, mount)
+        if mount.telemetry.is_on:
+            request.environ[PROBLEM_KEY] = problem.code
         mount.guard.refusals.log(problem)
         return render_problem(problem, mount.problem_type_prefix())
 

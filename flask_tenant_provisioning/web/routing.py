@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -35,6 +36,8 @@ Handler = Callable[..., Response]
 H = TypeVar("H", bound=Handler)
 #: Permissions for the API's own documents if they are not public.
 DOCUMENTS_PERMISSIONS = ("tenant:read",)
+#: A variable in a rule, with its name as a group.
+PATH_PARAMETER = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,8 @@ class Route:
     for each, for a given `Api`. `responses` maps each status to the schema of its body, or to one for each media type.
     `hooks` are the operations (`hooks.HOOK_OPERATIONS`) on which the host's hooks run. An `always_public` route needs
     no token even if the host does not publish its documents. `rate_limit_class` overrides the class of rate limits,
-    which otherwise follows from the method.
+    which otherwise follows from the method. A route that `takes_metrics_token` also admits the bearer token of
+    `PROVISIONING_METRICS_TOKEN`.
     """
 
     method: str
@@ -61,6 +65,12 @@ class Route:
     hooks: tuple[str, ...] = ()
     always_public: bool = False
     rate_limit_class: str | None = None
+    takes_metrics_token: bool = False
+
+    @property
+    def path_template(self) -> str:
+        """The path with its variables in braces, such as ``/tenants/{tenant_id}``."""
+        return PATH_PARAMETER.sub(r"{\1}", self.rule)
 
     @property
     def endpoint(self) -> str:

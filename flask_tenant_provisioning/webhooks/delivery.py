@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from ..database.errors import LeaseLost
 from ..database.ids import format_instant
@@ -21,10 +22,12 @@ from ..database.session import Session, Storage
 from ..encoding import dump_json
 from ..events.models import render_event_head
 from ..keyring import UnsealError
+from ..telemetry.base import WorkSpan
+from ..telemetry.instruments import DELIVERY_DURATION, RETRIES
 from . import outcomes
 from .client.sender import Sender, SendError
 from .fairness import SLOW_SECONDS, EndpointSlots, FreeEndpoint
-from .models import Delivery, Endpoint, EndpointKey
+from .models import DELIVERY_WORK, Delivery, Endpoint, EndpointKey
 from .outcomes import Outcome
 from .signing import SigningKey, sign
 from .statements import EVENT_COLUMNS, DeliverySQL
@@ -62,10 +65,11 @@ LoadKeys = Callable[[Endpoint, str], list[SigningKey]]
 
 
 class DueDelivery(NamedTuple):
-    """A due delivery and its request body, which is None if the event has been removed."""
+    """A due delivery, its request body, which is None if the event has been removed, and the event's `traceparent`."""
 
     delivery: Delivery
     body: bytes | None
+    traceparent: str | None = None
 
 
 class DeliveryWork:
@@ -180,7 +184,7 @@ class _Round:
 
     def __init__(self, work: DeliveryWork, endpoint: Endpoint) -> None:
         self._endpoint, self._sender = endpoint, work._sender
-        self._clock = work._storage.clock
+        self._clock, self._telemetry = work._storage.clock, work._storage.telemetry
         self._keys = work._load_keys(endpoint, format_instant(self._clock()))
         self._end = time.monotonic() + ROUND_SECONDS
         self._is_stopped = threading.Event()
@@ -190,12 +194,21 @@ class _Round:
         for index, due_delivery in enumerate(due):
             if self._is_stopped.is_set() or (index and time.monotonic() >= self._end):
                 break
-            outcome = self._attempt_delivery(due_delivery)
+            outcome = self._measure_delivery(due_delivery)
             results.append(outcome)
             if outcome.stops_round:
                 self._is_stopped.set()
 
-    def _attempt_delivery(self, due: DueDelivery) -> Outcome:
+    def _measure_delivery(self, due: DueDelivery) -> Outcome:
+        """Send one delivery and record it in the metrics and its span. Return its outcome."""
+        if due.delivery.attempts:
+            self._telemetry.count(RETRIES, 1, {"kind": DELIVERY_WORK})
+        with self._telemetry.measure(DELIVERY_DURATION, {}, _describe_span(self._endpoint, due)) as piece:
+            outcome = self._attempt_delivery(due, piece.traceparent)
+            piece.outcome = _classify_outcome(outcome)
+        return outcome
+
+    def _attempt_delivery(self, due: DueDelivery, traceparent: str | None) -> Outcome:
         """Sign and send one delivery. Return its outcome; never raises for a failed request."""
         at = self._clock()
         if due.body is None:
@@ -207,6 +220,8 @@ class _Round:
             "webhook-timestamp": str(int(at)),
             "webhook-signature": sign(self._keys, due.delivery.event_id, int(at), due.body),
         }
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         started = time.monotonic()
         try:
             response = self._sender.post(self._endpoint.url, headers, due.body)
@@ -216,6 +231,7 @@ class _Round:
                 due.delivery,
                 format_instant(at),
                 error=failure.reason,
+                failure=failure.kind,
                 latency=latency,
                 stops_round=failure.kind == "timeout",
             )
@@ -235,6 +251,25 @@ class _Round:
             latency=response.latency,
             stops_round=response.status in (410, 429),
         )
+
+
+def _classify_outcome(outcome: Outcome) -> str:
+    """Return the outcome as `DELIVERY_DURATION` names it."""
+    if outcome.is_success:
+        return "succeeded"
+    return outcome.failure or "error" if outcome.status is None else f"{outcome.status // 100}xx"
+
+
+def _describe_span(endpoint: Endpoint, due: DueDelivery) -> WorkSpan:
+    attributes: dict[str, str | int] = {
+        "http.request.method": "POST",
+        "server.address": urlsplit(endpoint.url).hostname or "",
+        "provisioning.partner": endpoint.partner_id,
+        "provisioning.webhook": endpoint.id,
+        "provisioning.event": due.delivery.event_id,
+        "provisioning.attempt": due.delivery.attempts + 1,
+    }
+    return WorkSpan("webhook", "client", due.traceparent, attributes)
 
 
 def _list_free_endpoints(session: Session, limit: int) -> list[FreeEndpoint]:
@@ -260,7 +295,7 @@ def _parse_due_row(row: Sequence[Any]) -> DueDelivery:
     event = dict(zip(EVENT_COLUMNS, row[len(Delivery._fields) :], strict=True))
     if delivery.payload is not None:
         return DueDelivery(delivery, delivery.payload.encode())
-    return DueDelivery(delivery, None if event["id"] is None else build_body(event))
+    return DueDelivery(delivery, None if event["id"] is None else build_body(event), event["traceparent"])
 
 
 def _make_log_fields(endpoint: Endpoint) -> dict[str, str]:

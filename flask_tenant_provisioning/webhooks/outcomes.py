@@ -77,9 +77,9 @@ class Outcome(NamedTuple):
     """The outcome of one attempt, started at the instant `at`: the `status` of the response, or the `error`.
 
     `retry_after` is the unparsed ``Retry-After`` header of the response, and `answer` the start of its body, which came
-    from an internal network that the operator's configuration allows if it `is_internal`. `latency` is in seconds.
-    With `stops_round` (a timeout, 410 or 429) the remaining deliveries of its round are sent later; a failure that
-    `is_permanent` is not retried.
+    from an internal network that the operator's configuration allows if it `is_internal`. `failure` is the kind of a
+    failure without a response (`client.sender.SendFailure`). `latency` is in seconds. With `stops_round` (a timeout,
+    410 or 429) the remaining deliveries of its round are sent later; a failure that `is_permanent` is not retried.
     """
 
     delivery: Delivery
@@ -89,6 +89,7 @@ class Outcome(NamedTuple):
     answer: str | None = None
     is_internal: bool = False
     error: str | None = None
+    failure: str | None = None
     latency: float = 0.0
     stops_round: bool = False
     is_permanent: bool = False

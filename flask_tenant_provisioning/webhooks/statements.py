@@ -129,7 +129,7 @@ class WebhookSQL(SQL):
 #: The columns of an event that its request body is built from.
 EVENT_COLUMNS = (
     "id", "partner_id", "type", "timestamp", "tenant_id", "request_id", "actor_subject", "actor_partner",
-    "data", "changes",
+    "data", "changes", "traceparent",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from flask_tenant_provisioning import TenantProvisioning
-from flask_tenant_provisioning.health import read_lag
+from flask_tenant_provisioning.health.backlog import read_lag
 from flask_tenant_provisioning.mount import Mount
 from flask_tenant_provisioning.steps import claims
 from flask_tenant_provisioning.steps.claims import StepKey

@@ -26,6 +26,8 @@ _STEP = timedelta(milliseconds=137)
 _TABLES = (*build_metadata().tables, "provisioning_alembic_version")
 
 app: Flask
+#: Configuration besides that of the bench itself.
+config: dict[str, Any] = {}
 _count = 0
 
 
@@ -33,7 +35,7 @@ def prepare(db: str, rows: int) -> None:
     """Make an empty database with `rows` tenants of one partner, and the app on it."""
     global app, _count
     _empty(db)
-    app, _count = make_host(db, SECRET_KEY=None, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL"), rows
+    app, _count = make_host(db, SECRET_KEY=None, PROVISIONING_SQLITE_SYNCHRONOUS="NORMAL", **config), rows
     storage = app.extensions["tenant_provisioning"]["provisioning"].storage
     with storage.engine.execution_options(isolation_level="SERIALIZABLE").begin() as connection:
         _fill(connection, rows)

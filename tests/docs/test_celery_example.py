@@ -50,7 +50,7 @@ def run_example(folder: Path, part: Broker) -> Iterator[Address]:
 
 def is_ready(address: Address) -> bool:
     try:
-        return send_request(address, "GET", f"{PREFIX}/health", "").status == 200
+        return send_request(address, "GET", f"{PREFIX}/health/ready", "").status == 200
     except OSError:
         return False
 

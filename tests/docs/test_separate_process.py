@@ -70,7 +70,7 @@ def processes(tmp_path: Path, old_packages: Path) -> Iterator[Processes]:
         ) as api,
     ):
         servers = Processes(("127.0.0.1", ports[0]), api)
-        ready = wait_for(lambda: get_status(servers.host, f"{PREFIX}/health") == 200)
+        ready = wait_for(lambda: get_status(servers.host, f"{PREFIX}/health/ready") == 200)
         assert ready, [log.read_text() for log in tmp_path.glob("*.log")]
         yield servers
 
@@ -111,5 +111,5 @@ def test_a_host_on_sqlalchemy_1_4_serves_the_api_of_another_process(processes: P
 def test_host_works_while_the_api_is_down(processes: Processes) -> None:
     processes.api.kill()
     processes.api.wait(30)
-    assert get_status(processes.host, f"{PREFIX}/health") == 502
+    assert get_status(processes.host, f"{PREFIX}/health/ready") == 502
     assert get_status(processes.host, "/") == 200

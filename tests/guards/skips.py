@@ -21,6 +21,7 @@ KNOWN = {
     r"there are no forks here": "an operating system without fork()",
     r"TRUSTED_HOSTS came with Flask 3\.1": "the environment of floors has Flask 2.3",
     r"this SQLAlchemy has no such option": "the environment of floors has SQLAlchemy 2.0.20",
+    r"(prometheus|promtool) is not installed$": "a server of the operating system's own, such as Debian's package",
     r"(uWSGI|gunicorn) is not installed$": "an operating system for which the extra `test` names neither",
     r"async views need flask\[async\]": "the extra `test` has asgiref; an environment without it has no such views",
     r"this example is written for Flask-SQLAlchemy 3\.1": "the environment of floors has 3.0",

@@ -674,7 +674,20 @@ def start_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "heavy", ["alembic", "apispec", "celery", "dns", "flask_sqlalchemy", "flask_wtf", "mako", "phonenumbers", "psycopg"]
+    "heavy",
+    [
+        "alembic",
+        "apispec",
+        "celery",
+        "dns",
+        "flask_sqlalchemy",
+        "flask_wtf",
+        "mako",
+        "opentelemetry",
+        "phonenumbers",
+        "prometheus_client",
+        "psycopg",
+    ],
 )
 def test_a_start_does_not_load(start_report: dict[str, Any], heavy: str) -> None:
     assert heavy not in packages(start_report)

@@ -20,7 +20,7 @@ from tests.support.clock import Clock
 from tests.support.commands import run_command
 from tests.support.database.faults import READ_ONLY, TENANT, assert_storage_unavailable, observe_database
 from tests.support.database.rows import get_storage
-from tests.support.hosts import PREFIX, get_engine, make_config
+from tests.support.hosts import get_engine, make_config
 from tests.support.storms.cluster import Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
@@ -85,7 +85,7 @@ def create_concurrently(partner: Caller) -> Counter[int]:
 
 
 def health(partner: Caller) -> tuple[str, str]:
-    document = partner.app.test_client().get(f"{PREFIX}/health").get_json()
+    document = partner.with_roles("provisioning-admin")("GET", "/health").get_json()
     return document["status"], document["database"]["status"]
 
 

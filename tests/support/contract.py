@@ -404,4 +404,6 @@ def problems(walker: ContractClient) -> None:
 
 @check
 def health(walker: ContractClient) -> None:
-    assert walker("GET", "/health", token="").status_code == 200
+    assert walker("GET", "/health/live", token="").status_code == 200
+    assert walker("GET", "/health/ready", token="").status_code == 200
+    assert walker("GET", "/health", token=walker.token("provisioning-admin")).status_code == 200

@@ -74,6 +74,8 @@ DEFAULTS: dict[str, Any] = {
     "webhook_schemes": ("https",),
     "webhook_ports": (443, 8443),
     "webhook_allowed_networks": (),
+    "telemetry": (),
+    "metrics_token": None,
     "plans": None,
     "phone_e164": False,
     "request_id_key": "request_id",
@@ -106,9 +108,11 @@ WINDOWS = (
     "a mapping that names for 'read' limits such as '600/minute' or '10/second;600/minute', "
     "each for a time of its own, of ten years at most"
 )
+METRICS_TOKEN = "a text of 16 to 512 of A-Z a-z 0-9 . _ ~ + / -"
 STORAGE = "the URL of a storage of `limits`, such as 'redis://127.0.0.1:6379/3'"
 SECRET = "hunter2"
 SECRETS = {
+    "metrics_token",
     "database_url",
     "database_options",
     "secret_key",
@@ -208,6 +212,9 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("plans", {"free"}, ("free",)),
     ("plans", [], ()),
     ("phone_e164", True, True),
+    ("telemetry", [], ()),
+    ("telemetry", ["prometheus", "opentelemetry", "prometheus"], ("prometheus", "opentelemetry")),
+    ("metrics_token", "0123456789abcdef", "0123456789abcdef"),
     ("problem_base_uri", "https://example.com/p/", "https://example.com/p/"),
     ("public_docs", False, False),
     ("license_file", "/etc/license", "/etc/license"),
@@ -292,6 +299,8 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("webhook_allowed_networks", NETWORKS, ("10.0.0.0/8", ["10.1.2.3/16"], ["inside"], [""], [10], None)),
     ("plans", TEXTS, ("free", b"free", ["free", ""], ["free", None], {"free": 1})),
     ("phone_e164", FLAG, ("false", 0, None)),
+    ("metrics_token", METRICS_TOKEN, ("short", "with a space in it", 7, "\xe9" * 20)),
+    ("telemetry", "a list out of 'opentelemetry' and 'prometheus'", ("prometheus", ["statsd"], [1], True)),
     ("problem_base_uri", TEXT, ("", b"https://example.com", False)),
     ("public_docs", FLAG, ("False", 1, None)),
     ("license_file", TEXT, ("", b"/etc/license")),
@@ -397,7 +406,12 @@ def test_a_secret_is_not_shown_with_the_settings() -> None:
     texts = SECRETS - {"database_options", "encryption_keys", "license_public_keys", "rate_limit_storage"}
     url = f"redis://:{SECRET}@127.0.0.1"
     assert SECRET not in repr(
-        read(encryption_keys=[SECRET * 3], rate_limit_storage=url, **dict.fromkeys(texts, SECRET))
+        read(
+            encryption_keys=[SECRET * 3],
+            rate_limit_storage=url,
+            **dict.fromkeys(texts - {"metrics_token"}, SECRET),
+            metrics_token=SECRET * 3,
+        )
     )
 
 

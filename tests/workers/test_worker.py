@@ -72,7 +72,7 @@ def test_the_worker_starts_with_the_first_request_and_not_before(host: StepHost)
 
 def test_a_public_page_starts_no_worker(host: StepHost) -> None:
     host.open()
-    assert host.app.test_client().get(f"{PREFIX}/health").status_code == 200
+    assert host.app.test_client().get(f"{PREFIX}/health/ready").status_code == 200
     assert list_worker_threads() == []
 
 

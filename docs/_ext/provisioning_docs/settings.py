@@ -29,6 +29,7 @@ GROUPS = (
     ("Bulk jobs", "bulk_max_rows"),
     ("Webhooks", "webhook_limit"),
     ("Workers", "engine"),
+    ("Telemetry", "telemetry"),
     ("Licence", "license_file"),
 )
 

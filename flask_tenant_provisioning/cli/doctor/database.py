@@ -16,6 +16,7 @@ from ...database import migration
 from ...database.engine import DEFAULT_FILE, is_host_database_unused
 from ...database.errors import UnsuitableDatabase
 from ...database.requirements import find_connection_fault, is_behind_pooler
+from ...database.revisions import name_version_table
 from ...mount import Mount
 from ...registry import DEPROVISIONING
 from ...steps.export import EXPORT_STEP
@@ -176,7 +177,7 @@ def check_tables(context: DoctorContext) -> Finding:
         existing = {name for name in inspect(connection).get_table_names() if name.startswith(prefix)}
     own_tables = _list_tables(context.mount)
     own_existing = sorted(existing & own_tables)
-    if own_existing and migration.name_version_table(prefix) not in existing:
+    if own_existing and name_version_table(prefix) not in existing:
         return Finding(FAIL, f"{', '.join(own_existing)}: exist already, and are not ours", RENAME_ADVICE)
     all_own_tables = {name for mount in context.mounts for name in _list_tables(mount)}
     foreign = sorted(existing - all_own_tables)
@@ -234,7 +235,7 @@ def _has_cascade(keys: Sequence[ReflectedForeignKeyConstraint], own_tables: set[
 
 
 def _list_tables(mount: Mount) -> set[str]:
-    return {*mount.storage.metadata.tables, migration.name_version_table(mount.config.table_prefix)}
+    return {*mount.storage.metadata.tables, name_version_table(mount.config.table_prefix)}
 
 
 def _describe_server(connection: Connection) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...config import ConfigurationError
 from ...database import migration
-from ...health import LATE_SECONDS, read_backlog
+from ...health.backlog import LATE_SECONDS, read_backlog
 from ...registry import DEPROVISIONING, PROVISIONING
 from .context import FAIL, OK, WARN, DoctorContext, Finding
 from .database import UPGRADE_ADVICE

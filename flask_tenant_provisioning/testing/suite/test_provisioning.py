@@ -40,8 +40,14 @@ def test_active_tenant_cannot_be_retried_or_cancelled(provisioning_partner: Call
     response.require(provisioning_partner.read(tenant) == tenant, "leave the tenant as it was")
 
 
-def test_the_health_of_the_service_is_public(provisioning_api: MountedApi) -> None:
-    response = provisioning_api("GET", "/health")
+@pytest.mark.parametrize("probe", ["live", "ready"])
+def test_the_health_of_the_service_is_public(provisioning_api: MountedApi, probe: str) -> None:
+    response = provisioning_api("GET", f"/health/{probe}")
+    response.require(response.document() == {"status": "ok"}, "show that the service is well, and nothing more")
+
+
+def test_an_administrator_reads_the_health_report(provisioning_partner: Caller) -> None:
+    response = provisioning_partner.administrator()("GET", "/health")
     health = response.document()
     response.require({*health} == {"status", "database", "worker"}, "show the status, the database and the worker")
     response.require(health["database"]["status"] == "ok", "show that the database answers")

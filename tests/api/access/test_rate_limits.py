@@ -180,7 +180,7 @@ def test_unknown_routes_are_not_counted(make_partner: Limits) -> None:
         ("GET", "/no-such-thing", 404),
         ("PUT", "/tenants", 405),
         ("OPTIONS", "/tenants", 200),
-        ("GET", "/health", 200),
+        ("GET", "/health/ready", 200),
         ("GET", "/openapi.json", 200),
         ("GET", "/problems/rate-limited", 200),
     ):

@@ -1,16 +1,21 @@
-"""`GET /health`: whether the database answers and the workers keep up; for anybody, without a token."""
+"""Probes for load balancers, and `GET /health`: whether the database answers and the workers keep up."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning.database.ids import format_instant
+from flask_tenant_provisioning.database.migration import get_head_revision
+from flask_tenant_provisioning.database.revisions import REVISIONS
 from flask_tenant_provisioning.events.feed import publish_all
-from flask_tenant_provisioning.health import read_backlog
+from flask_tenant_provisioning.health.backlog import read_backlog
 from flask_tenant_provisioning.workers.kinds import BULK, EVENTS, STEPS, WORK_KINDS, DueCheck
 from flask_tenant_provisioning.workers.worker import make_worker
 from tests.support.assertions import assert_invalid_parameters, check_problem
@@ -21,17 +26,27 @@ from tests.support.hosts import PREFIX, get_mount
 from tests.support.workers.step_hosts import StepHost
 
 WELL = {"status": "ok", "due": 0, "lag_seconds": 0.0}
+NO_QUEUES = [{"kind": kind.name, "due": 0, "lag_seconds": 0.0} for kind in WORK_KINDS]
 
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[StepHost]:
-    host = StepHost(database_url, PROVISIONING_PUBLIC_DOCS=False)
+    host = StepHost(database_url, PROVISIONING_PUBLIC_DOCS=False, PROVISIONING_METRICS_TOKEN=TOKEN)
     yield host
     host.close()
 
 
+TOKEN = "a-token-of-the-monitoring"
+
+
+def read_report(app: Flask, query: str = "") -> TestResponse:
+    """The response to the monitoring's own token."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return app.test_client().get(f"{PREFIX}/health{query}", headers=headers)
+
+
 def health(app: Flask) -> dict[str, object]:
-    response = app.test_client().get(f"{PREFIX}/health")
+    response = read_report(app)
     assert response.status_code == 200, response.text
     document: dict[str, object] = response.get_json()
     assert 0 <= document["database"].pop("latency_ms") < 5000  # type: ignore[attr-defined]
@@ -44,7 +59,7 @@ def test_health_is_ok_if_nothing_waits(host: StepHost) -> None:
     assert health(host.app) == {
         "status": "ok",
         "database": {"status": "ok"},
-        "worker": {"status": "ok", "due": 0, "lag_seconds": 0.0},
+        "worker": {"status": "ok", "due": 0, "lag_seconds": 0.0, "queues": NO_QUEUES},
     }
 
 
@@ -54,7 +69,7 @@ def test_workers_that_do_not_keep_up_are_seen(host: StepHost) -> None:
     partner.create()
     publish_all(get_storage(host.app))
     host.clock.now += 30
-    assert health(host.app)["worker"] == {"status": "ok", "due": 1, "lag_seconds": 30.0}
+    assert worker(host) == {"status": "ok", "due": 1, "lag_seconds": 30.0}
     host.clock.now += 31.5
     partner.create()
     publish_all(get_storage(host.app))
@@ -62,7 +77,12 @@ def test_workers_that_do_not_keep_up_are_seen(host: StepHost) -> None:
     assert health(host.app) == {
         "status": "degraded",
         "database": {"status": "ok"},
-        "worker": {"status": "late", "due": 2, "lag_seconds": 61.5},
+        "worker": {
+            "status": "late",
+            "due": 2,
+            "lag_seconds": 61.5,
+            "queues": [{"kind": "steps", "due": 2, "lag_seconds": 61.5}, *NO_QUEUES[1:]],
+        },
     }
     output = run_command(host.app, "doctor").out
     assert "warn  worker" in output
@@ -149,8 +169,13 @@ def subscribe(partner: Caller) -> str:
     return f"/webhooks/{created.get_json()['webhook']}"
 
 
-def worker(host: StepHost) -> object:
-    return health(host.app)["worker"]
+def worker(host: StepHost) -> dict[str, object]:
+    """The workers' part of the report, all kinds of work together."""
+    document: Any = health(host.app)["worker"]
+    queues = document.pop("queues")
+    assert sum(queue["due"] for queue in queues) == document["due"]
+    assert max(queue["lag_seconds"] for queue in queues) == document["lag_seconds"]
+    return dict(document)
 
 
 def set_endpoints(host: StepHost, **columns: str) -> None:
@@ -169,16 +194,86 @@ def _set(host: StepHost, table: str, columns: dict[str, str]) -> None:
 
 def test_a_parameter_is_refused(host: StepHost) -> None:
     host.open()
-    response = host.app.test_client().get(f"{PREFIX}/health?verbose=1")
-    assert_invalid_parameters(response, ("#/verbose", "unknown-field", "There is no such field."))
+    for response in (
+        read_report(host.app, "?verbose=1"),
+        probe(host.app, "live?verbose=1"),
+        probe(host.app, "ready?a"),
+    ):
+        name = "#/a" if response.request.query_string == b"a" else "#/verbose"
+        assert_invalid_parameters(response, (name, "unknown-field", "There is no such field."))
+
+
+def probe(app: Flask, path: str) -> TestResponse:
+    """The response to a probe without a token."""
+    return app.test_client().get(f"{PREFIX}/health/{path}")
+
+
+def test_probes_of_a_working_service_are_ok_for_anybody(host: StepHost) -> None:
+    host.step("one")
+    host.open().create()
+    host.clock.now += 3600
+
+    for path in ("live", "ready"):
+        response = probe(host.app, path)
+        assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
 
 
 @pytest.mark.without_tables
-def test_a_database_that_does_not_answer_is_503(host: StepHost) -> None:
+def test_a_database_without_tables_is_alive_and_not_ready(host: StepHost) -> None:
     host.app.config["PROVISIONING_AUTO_MIGRATE"] = False
     host.open()
 
-    check_problem(host.app.test_client().get(f"{PREFIX}/health"), status=503, code="storage-unavailable")
+    assert probe(host.app, "live").status_code == 200
+    response = probe(host.app, "ready")
+    check_problem(response, status=503, code="storage-unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    check_problem(read_report(host.app), status=503, code="storage-unavailable")
+
+
+@pytest.mark.parametrize(("revision", "status"), [("0001", 200), ("9999", 200), (None, 503)])
+def test_tables_of_no_revision_are_not_ready_and_later_ones_are(
+    host: StepHost, revision: str | None, status: int
+) -> None:
+    host.open()
+    storage = get_storage(host.app)
+    with storage.engine.begin() as connection:
+        connection.execute(text("DELETE FROM provisioning_alembic_version"))
+        if revision is not None:
+            connection.execute(text("INSERT INTO provisioning_alembic_version VALUES (:r)"), {"r": revision})
+    try:
+        assert probe(host.app, "ready").status_code == status
+    finally:
+        with storage.engine.begin() as connection:
+            connection.execute(text("DELETE FROM provisioning_alembic_version"))
+            connection.execute(text("INSERT INTO provisioning_alembic_version VALUES ('0001')"))
+
+
+@pytest.mark.one_database
+def test_the_revisions_that_readiness_knows_are_those_of_the_migrations() -> None:
+    assert get_head_revision() == REVISIONS[-1]
+
+
+@pytest.mark.one_database
+def test_report_needs_the_permission_or_the_token_of_the_monitoring(host: StepHost) -> None:
+    partner = host.open("partner-admin")
+    anonymous = host.app.test_client().get(f"{PREFIX}/health")
+    wrong = host.app.test_client().get(f"{PREFIX}/health", headers={"Authorization": f"Bearer {TOKEN}x"})
+
+    check_problem(anonymous, status=401, code="authentication-required")
+    check_problem(wrong, status=401, code="invalid-token")
+    check_problem(partner("GET", "/health"), status=403, code="insufficient-permission")
+    assert partner.with_roles("provisioning-admin")("GET", "/health").status_code == 200
+    assert (
+        host.app.test_client().get(f"{PREFIX}/tenants", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
+    )
+
+
+@pytest.mark.one_database
+def test_a_role_of_the_hosts_own_may_read_the_report(database_url: str) -> None:
+    host = StepHost(database_url, PROVISIONING_ROLES={"watcher": ["metrics:read"]})
+
+    assert host.open("watcher")("GET", "/health").status_code == 200
+    host.close()
 
 
 def upload(partner: Caller, rows: int = 2) -> str:

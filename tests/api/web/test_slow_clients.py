@@ -318,7 +318,7 @@ def test_eight_held_requests_of_one_partner_stop_no_other(gunicorn: Address) -> 
             name,
             took,
         )
-        assert wait_for(lambda: send_request(gunicorn, "GET", f"{PREFIX}/health", other).status == 200)
+        assert wait_for(lambda: send_request(gunicorn, "GET", f"{PREFIX}/health/ready", other).status == 200)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tests.support.recording import Exchange, Outcome
 
 #: What answers before anybody has to be known, and before a body is read.
-_DOCUMENTS = ("/openapi.json", "/docs", "/problems", "/health")
+_DOCUMENTS = ("/openapi.json", "/docs", "/problems", "/health/")
 _UNMATCHED = {"not-found", "method-not-allowed"}
 _BEFORE_THE_BODY = {
     *_UNMATCHED, "authentication-required", "invalid-token", "token-expired", "forbidden", "insufficient-permission",

@@ -145,6 +145,7 @@ def _create_events() -> None:
         Column("actor_user_agent", String(255)),
         Column("data", JsonText, nullable=False),
         Column("changes", JsonText),
+        Column("traceparent", String(55)),
         key=("partner_id", "id"),
         unique=(("partner_id", "position"),),
     )
@@ -227,6 +228,7 @@ def _create_steps() -> None:
         Column("error_message", String(500)),
         Column("error_reason", String(1000)),
         Column("memory", JsonText),
+        Column("traceparent", String(55)),
         key=("partner_id", "tenant_id", "phase", "name"),
     )
     _create_index("steps", ["due_at"], "due_at IS NOT NULL")
@@ -312,6 +314,7 @@ def _create_bulk_jobs() -> None:
         Column("started_at", Instant),
         Column("finished_at", Instant),
         Column("due_at", Instant),
+        Column("traceparent", String(55)),
         key=("partner_id", "id"),
     )
     _create_index("bulk_jobs", ["due_at"], "due_at IS NOT NULL")
