@@ -1,4 +1,4 @@
-"""Walk through the API over HTTP, against the quickstart app under a real WSGI server; `make demo`."""
+"""Walk through the API as a partner's program, against the quickstart app under a real WSGI server; `make demo`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,27 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import httpx
+
+from tenant_provisioning_client import (
+    AuthenticationRequired,
+    Client,
+    InsufficientPermission,
+    PreconditionFailed,
+    Progress,
+    ProvisioningProblem,
+    TenantExists,
+    TenantNotFound,
+    ValidationError,
+)
+
 HERE = Path(__file__).resolve().parent
-TENANTS = "/api/provisioning/tenants"
-JOBS = "/api/provisioning/bulk-jobs"
+PREFIX = "/api/provisioning"
+TENANTS = f"{PREFIX}/tenants"
 #: The server's threads. Progress streams, slow uploads and downloads may hold fewer than half of them.
 THREADS = 16
+#: A longer document is cut off in what the demo prints.
+MAX_LINES = 32
 EXAMPLE = {
     "client_name": "Example Corp",
     "email": "admin@example.com",
@@ -35,107 +51,148 @@ class Failure(Exception):
     """A response was not the expected one."""
 
 
-class DemoClient:
-    """A client that prints requests and responses, and checks the responses."""
+class Wire:
+    """Prints what a client sends and receives."""
 
-    def __init__(self, port: int, environment: Mapping[str, str]) -> None:
-        self.port = port
+    def __init__(self) -> None:
+        self.count = 0
+        self.http = httpx.Client(event_hooks={"request": [self._print_request], "response": [self._print_response]})
+
+    def _print_request(self, request: httpx.Request) -> None:
+        self.count += 1
+        print(f"    {request.method} {request.url.raw_path.decode()}")
+        for name in ("If-Match", "Idempotency-Key"):
+            if name in request.headers:
+                print(f"    {name}: {request.headers[name]}")
+        if isinstance(request.stream, httpx.ByteStream) and request.content:
+            print(f"    {request.content.decode()}")
+
+    def _print_response(self, response: httpx.Response) -> None:
+        kind = response.headers["Content-Type"]
+        print(f"    → {response.status_code} {HTTPStatus(response.status_code).phrase}, {kind}")
+        if "json" in kind:
+            lines = json.dumps(json.loads(response.read()), indent=2, ensure_ascii=False).splitlines()
+            rest = [f"… and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []
+            print(indent("\n".join(lines[:MAX_LINES] + rest), " " * 6))
+
+
+class Demo:
+    """The steps of the demo, each with the title and the call that a partner's program contains."""
+
+    def __init__(self, base_url: str, environment: Mapping[str, str]) -> None:
         self.step = 0
-        self.tokens = {
-            f"{role} of {partner}": sign_token(role, partner, environment)
-            for role, partner in (("partner-admin", "acme"), ("partner-viewer", "acme"), ("partner-admin", "globex"))
-        }
+        self.wire = Wire()
+        self.admin = self._connect(base_url, "partner-admin", "acme", environment)
+        self.viewer = self._connect(base_url, "partner-viewer", "acme", environment)
+        self.other = self._connect(base_url, "partner-admin", "globex", environment)
+        self.stranger = Client(base_url, http=self.wire.http)
 
-    def __call__(
-        self, title: str, request: str, expected: int, *, caller: str | None = None, body: Any = None, code: str = ""
-    ) -> Any:
-        """Send `request` ("GET /path") as `caller`, and return the JSON of the response, or None if it is not JSON.
+    def _connect(self, base_url: str, role: str, partner: str, environment: Mapping[str, str]) -> Client:
+        token = sign_token(role, partner, environment)
+        return Client(base_url, token, user_agent="demo", http=self.wire.http)
 
-        Raises `Failure` unless the response has the status `expected` and, if `code` is given, is that problem.
-        """
+    def show(self, title: str, code: str) -> None:
+        """Print the title of the next step, and the line of Python that it is."""
         self.step += 1
-        print(f"\n{self.step:2}. {title}\n    {request}    ({caller or 'no token'})")
-        headers = {"Authorization": f"Bearer {self.tokens[caller]}"} if caller else {}
-        sent = None
-        if body is not None:
-            sent = json.dumps(body)
-            print(f"    {sent}")
-            headers["Content-Type"] = "application/json"
-        status, content_type, text = send_request(self.port, request, headers, sent)
-        document: Any = json.loads(text) if "json" in content_type else None
-        shown = text.strip() if document is None else json.dumps(document, indent=2, ensure_ascii=False)
-        print(f"    → {status} {HTTPStatus(status).phrase}, {content_type}\n" + indent(shown, " " * 6))
-        if status != expected:
-            raise Failure(f"step {self.step} ({title}): expected {expected}, got {status}")
-        if code and (content_type != "application/problem+json" or document["code"] != code):
-            raise Failure(f"step {self.step} ({title}): expected the problem {code!r}, got {shown}")
-        return document
+        print(f"\n{self.step:2}. {title}\n    >>> {code}")
+
+    @contextlib.contextmanager
+    def refused(self, kind: type[ProvisioningProblem]) -> Iterator[None]:
+        """Print the problem that the block raises. Raises `Failure` if it raises another, or none."""
+        try:
+            yield
+        except kind as problem:
+            print(indent(f"{kind.__name__}: {problem}", " " * 4))
+        else:
+            raise Failure(f"step {self.step}: {kind.__name__} was expected")
+
+    def check(self, holds: bool, failure: str) -> None:
+        """Raise `Failure` unless `holds`."""
+        if not holds:
+            raise Failure(f"step {self.step}: {failure}")
 
 
-def call_api(client: DemoClient) -> None:
-    """Send the requests of a partner, from the first tenant to a bulk job."""
-    admin, viewer, other = client.tokens
-    client("The host's own page is as it was", "GET /", 200)
-    client("So is the host's own 404 page", "GET /nowhere", 404)
-    tenant = client("A partner creates a tenant", f"POST {TENANTS}", 201, caller=admin, body=EXAMPLE)
-    client(
-        "The same again: the email is taken", f"POST {TENANTS}", 409, caller=admin, body=EXAMPLE, code="tenant-exists"
+def walk(demo: Demo) -> None:
+    """Make the calls of a partner, from the first tenant to a bulk job and the feed."""
+    client = demo.admin
+    demo.show("A partner creates a tenant", "tenant = client.tenants.create(client_name=…, email=…, …)")
+    tenant = first = client.tenants.create(
+        client_name=EXAMPLE["client_name"],
+        email=EXAMPLE["email"],
+        phone_number=EXAMPLE["phone_number"],
+        industry=EXAMPLE["industry"],
     )
-    invalid = {"client_name": "", "email": "admin@", "phone_number": "call me", "colour": "red"}
-    problem = client("All errors at once", f"POST {TENANTS}", 400, caller=admin, body=invalid, code="validation-error")
-    if {error["pointer"] for error in problem["errors"]} != {f"#/{field}" for field in invalid}:
-        raise Failure("not every invalid field was named")
-    path = f"{TENANTS}/{tenant['tenant']}"
-    client("Read it", f"GET {path}", 200, caller=admin)
-    tenants = client("List them", f"GET {TENANTS}", 200, caller=admin)["items"]
-    if [item["tenant"] for item in tenants] != [tenant["tenant"]]:
-        raise Failure("the list is not what was created")
-    updated = client("Change one field", f"PATCH {path}", 200, caller=admin, body={"industry": "Finance"})
-    if updated != tenant | {"industry": "Finance", "version": 2, "updated_at": updated["updated_at"]}:
-        raise Failure("more or less than the industry was changed")
-    client("A viewer may read", f"GET {path}", 200, caller=viewer)
-    client(
-        "… but not write",
-        f"PATCH {path}",
-        403,
-        caller=viewer,
-        body={"industry": "Arts"},
-        code="insufficient-permission",
-    )
-    client("Without a token, nothing is shown", f"GET {path}", 401, code="authentication-required")
-    client("To another partner it does not exist", f"GET {path}", 404, caller=other, code="tenant-not-found")
-    deleted = client("Delete it", f"DELETE {path}", 200, caller=admin)
-    if deleted["status"] != "deleted":
-        raise Failure("the tenant was not deleted")
-    call_bulk_api(client)
+
+    demo.show("The same again: the email is taken", "client.tenants.create(…)")
+    with demo.refused(TenantExists):
+        client.tenants.create(client_name=EXAMPLE["client_name"], email=EXAMPLE["email"])
+
+    demo.show("All errors at once", "client.tenants.create(client_name='', email='admin@', colour='red')")
+    with demo.refused(ValidationError):
+        client.tenants.create(client_name="", email="admin@", phone_number="call me", colour="red")
+
+    demo.show("List them", "for tenant in client.tenants.list(): …")
+    demo.check([item.tenant for item in client.tenants.list()] == [tenant.tenant], "the list is not what was created")
+
+    demo.show("Change one field", "tenant = client.tenants.update(tenant, industry='Finance')")
+    tenant = client.tenants.update(tenant, industry="Finance")
+    demo.check((tenant.industry, tenant.version) == ("Finance", 2), "not the industry alone was changed")
+
+    demo.show("With an outdated copy, nothing is overwritten", "client.tenants.update(first, industry='Arts')")
+    with demo.refused(PreconditionFailed):
+        client.tenants.update(first, industry="Arts")
+
+    demo.show("A viewer may read", "viewer.tenants.get(tenant)")
+    demo.viewer.tenants.get(tenant)
+    demo.show("… but not write", "viewer.tenants.update(tenant, industry='Arts')")
+    with demo.refused(InsufficientPermission):
+        demo.viewer.tenants.update(tenant, industry="Arts")
+    demo.show("Without a token, nothing is shown", "stranger.tenants.get(tenant)")
+    with demo.refused(AuthenticationRequired):
+        demo.stranger.tenants.get(tenant)
+    demo.show("To another partner it does not exist", "other.tenants.get(tenant)")
+    with demo.refused(TenantNotFound):
+        demo.other.tenants.get(tenant)
+
+    demo.show("Delete it", "client.tenants.delete(tenant)")
+    demo.check(client.tenants.delete(tenant).status == "deleted", "the tenant was not deleted")
+    upload(demo)
 
 
-def call_bulk_api(client: DemoClient) -> None:
-    """Create several tenants in one upload, and check the result of each row."""
-    admin, *_ = client.tokens
-    valid_rows = [{"client_name": f"Client {n}", "email": f"admin{n}@example.com"} for n in (1, 2)]
-    rows = [*valid_rows, {"client_name": "Client 3", "email": "admin3@"}]
-    job = client("Many at once: the response is a job", f"POST {JOBS}", 202, caller=admin, body=rows)
-    path = f"{JOBS}/{job['job']}"
-    end = time.monotonic() + 30
-    while job["finished_at"] is None:
-        if time.monotonic() > end:
-            raise Failure("the job was not done within 30 seconds")
-        time.sleep(0.5)
-        job = client("How far is it?", f"GET {path}", 200, caller=admin)
-    failed = client("One row was wrong", f"GET {path}/items?state=failed", 200, caller=admin)["items"]
-    if [(item["row"], item["problem"]["code"]) for item in failed] != [(3, "validation-error")]:
-        raise Failure("not exactly the wrong row failed")
+def upload(demo: Demo) -> None:
+    """Create several tenants in one upload, and read the result of each row and the events."""
+    client = demo.admin
+    rows: list[dict[str, Any]] = [
+        *({"client_name": f"Client {number}", "email": f"admin{number}@example.com"} for number in (1, 2)),
+        {"client_name": "Client 3", "email": "admin3@"},
+    ]
+    demo.show("Many at once", "job = client.bulk.upload(rows, progress=print)")
+    job = client.bulk.upload(rows, progress=print_progress)
+    demo.show("One row was wrong", "for item in client.bulk.items(job, state='failed'): …")
+    failed = [(item.row, item.problem.code) for item in client.bulk.items(job, state="failed") if item.problem]
+    demo.check(failed == [(3, "validation-error")], "not exactly the wrong row failed")
+    demo.show("What has happened so far", "for event in client.events.list(type='tenant.created'): …")
+    created = [event.tenant for event in client.events.list(type="tenant.created")]
+    demo.check(len(created) == 3, "not every tenant has its event")
 
 
-def send_request(port: int, request: str, headers: Mapping[str, str], body: str | None = None) -> tuple[int, str, str]:
-    """Send one request to this machine; return status, media type and text of the response."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    with contextlib.closing(connection):
-        method, path = request.split(" ")
-        connection.request(method, path, body, dict(headers))
-        response = connection.getresponse()
-        return response.status, response.headers.get_content_type(), response.read().decode()
+def print_progress(progress: Progress) -> None:
+    """Print how far an upload is."""
+    if progress.job is None:
+        print(f"    … {progress.sent} of {progress.size} bytes")
+    else:
+        print(f"    … {progress.job.state}, {progress.job.processed} of {progress.job.total} rows")
+
+
+def check_host(port: int) -> None:
+    """Raise `Failure` unless the host's own pages are as they were."""
+    responses = [httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10) for path in ("/", "/nowhere")]
+    if [(response.status_code, response.headers["Content-Type"]) for response in responses] != [
+        (200, "text/html; charset=utf-8"),
+        (404, "text/html; charset=utf-8"),
+    ]:
+        raise Failure("the host's own pages are not as they were")
+    print("The host's own page and its own 404 page are as they were.")
 
 
 def sign_token(role: str, partner: str, environment: Mapping[str, str]) -> str:
@@ -171,11 +228,13 @@ def run_server(port: int, environment: Mapping[str, str]) -> Iterator[None]:
 
 def is_up(port: int) -> bool:
     """Return whether the app is up."""
-    try:
-        status, _, _ = send_request(port, "GET /", {})
-        return status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 def find_free_port(port: int = 0) -> int:
@@ -199,9 +258,11 @@ def main() -> None:
         environment["FLASK_JWT_SECRET_KEY"] = os.urandom(32).hex()
         port = find_free_port()
         with run_server(port, environment):
-            client = DemoClient(port, environment)
-            call_api(client)
-    print(f"\nAll {client.step} responses are as expected.")
+            check_host(port)
+            demo = Demo(f"http://127.0.0.1:{port}{PREFIX}", environment)
+            with contextlib.closing(demo.wire.http):
+                walk(demo)
+    print(f"\nAll {demo.step} steps, {demo.wire.count} requests, went as expected.")
 
 
 if __name__ == "__main__":
