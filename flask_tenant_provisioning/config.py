@@ -16,6 +16,7 @@ from typing import Any
 from .config_checks import (
     MEMORY_STORAGE,
     Check,
+    check_contact,
     check_encryption_keys,
     check_engine,
     check_networks,
@@ -25,8 +26,10 @@ from .config_checks import (
     check_public_keys,
     check_rate_limit_storage,
     check_rate_limits,
+    check_server_urls,
     check_telemetry,
     check_url_schemes,
+    check_web_url,
     choice,
     flag,
     is_text,
@@ -169,6 +172,41 @@ class Config:
     )
     public_docs: bool = key(
         True, "`False` requires `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", flag, example=False
+    )
+    openapi_title: str = key(
+        "Tenant provisioning", "The title of the API in the OpenAPI document and on the page `/docs`.", text
+    )
+    openapi_version: str | None = key(
+        None,
+        "The version of the API in the OpenAPI document; by default the version of this package.",
+        text,
+        example="2026-11",
+    )
+    openapi_description: str | None = key(
+        None,
+        "What the OpenAPI document says of your API first, in Markdown; the rules of all requests follow.",
+        text,
+        example="Provision workspaces in our help desk.",
+    )
+    openapi_contact: dict[str, str] | None = key(
+        None,
+        "Whom partners can ask, in the OpenAPI document: a mapping with one or more of `name`, `url` and `email`.",
+        check_contact,
+        example={"name": "Partner support", "email": "partners@example.com"},
+    )
+    openapi_servers: tuple[str, ...] | None = key(
+        None,
+        "The URLs at which partners reach this mount, in the OpenAPI document, such as "
+        "`https://api.example.com/api/v1/provisioning`; by default its path. The page `/docs` can call its own host "
+        "only.",
+        check_server_urls,
+        example=["https://api.example.com/api/v1/provisioning"],
+    )
+    openapi_logo: str | None = key(
+        None,
+        "The URL of a picture, which the OpenAPI document names in `x-logo` for tools such as Redoc.",
+        check_web_url,
+        example="https://example.com/logo.svg",
     )
 
     # The database engine and the tables

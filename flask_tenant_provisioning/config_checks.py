@@ -132,6 +132,43 @@ def check_url_schemes(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def check_contact(value: Any) -> dict[str, str]:
+    """Require a mapping with one or more of ``name``, ``url`` and ``email``, as texts."""
+    if not isinstance(value, Mapping) or not value or not {"name", "url", "email"}.issuperset(value):
+        raise ValueError("a mapping with one or more of 'name', 'url' and 'email'")
+    if not all(map(is_text, value.values())) or ("url" in value and not _is_web_url(value["url"])):
+        raise ValueError("a mapping of 'name', 'url' and 'email' to texts, where 'url' begins with https:// or http://")
+    return dict(value)
+
+
+def check_web_url(value: Any) -> str:
+    """Require an absolute URL of the web."""
+    if not _is_web_url(value):
+        raise ValueError("a URL that begins with https:// or http://")
+    return str(value)
+
+
+def check_server_urls(value: Any) -> tuple[str, ...]:
+    """Require a list of one or more URLs, absolute or a path; a slash at the end is dropped."""
+    if not value or not is_text_list(value) or not all(_is_web_url(url) or _is_path(url) for url in value):
+        raise ValueError("a list of URLs that begin with https://, http:// or /")
+    return tuple(url.rstrip("/") or "/" for url in value)
+
+
+def _is_web_url(value: Any) -> bool:
+    if not is_text(value) or re.search(r"[\s<>\"{}\\^`]", value):
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_path(value: str) -> bool:
+    return re.fullmatch(r"/(?:[^/\s<>\"{}\\^`?#][^\s<>\"{}\\^`?#]*)?", value) is not None
+
+
 def _is_port(value: Any) -> bool:
     return type(value) is int and 0 < value < 65536
 

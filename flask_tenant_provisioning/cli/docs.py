@@ -24,7 +24,7 @@ def openapi(output: TextIO, mount_name: str | None) -> None:
     from ..openapi.document import render_document
 
     mount = find_mount(mount_name)
-    click.echo(render_document(mount, mount.config.url_prefix), file=output)
+    click.echo(render_document(mount, mount.config.url_prefix).text, file=output)
 
 
 @click.command(

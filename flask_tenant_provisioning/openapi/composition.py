@@ -15,7 +15,7 @@ def compose_examples(document: dict[str, Any]) -> None:
     A body with a required property of the host's that has no example stays without.
     """
     schemas: Schemas = document["components"]["schemas"]
-    for name in dict.fromkeys((*_iter_bodies(document["paths"]), *_iter_bodies(document["webhooks"]))):
+    for name in dict.fromkeys((*_iter_bodies(document["paths"]), *_iter_bodies(document["components"]["pathItems"]))):
         if "examples" not in schemas[name]:
             example = _compose(schemas[name], schemas)
             if example is not _NOTHING:

@@ -74,7 +74,7 @@ class Converter(OpenAPIConverter):
 
     def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
         schema: dict[str, Any] = super().field2property(field)
-        return add_example(keep_portable(correct_schema(field, schema)))
+        return add_example(keep_portable(correct_schema(field, schema)), suggests=isinstance(field.root, StrictSchema))
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         properties: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
@@ -220,7 +220,7 @@ def _describe_custom_filter(field: CustomFilterField) -> dict[str, Any]:
     schema: dict[str, Any] = Converter("3.1.0", get_component_name, APISpec("", "", "3.1.0")).field2property(
         custom_field
     )
-    return {"description": "Only tenants with this value.", **add_example(schema)}
+    return {"description": "Only tenants with this value.", **schema}
 
 
 def _build_length_limits(field: TextField) -> dict[str, Any]:

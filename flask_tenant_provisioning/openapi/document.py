@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -38,16 +39,26 @@ class _Plugin(MarshmallowPlugin):
     Converter = Converter
 
 
-def render_document(api: Api, server: str) -> str:
-    """Return the document as JSON for callers that reach the API at `server`. The last 16 servers are cached."""
+class RenderedDocument(NamedTuple):
+    """The document as JSON, and a number that its content determines, for its entity tag."""
+
+    text: str
+    version: int
+
+
+def render_document(api: Api, server: str) -> RenderedDocument:
+    """Return the document for callers that reach the API at `server`. The documents of the last 16 are cached."""
     documents = api.once(_make_cache)
-    return documents.get(server) or documents.load(
-        server, lambda: json.dumps(build_document(api, server), ensure_ascii=False, default=str)
-    )
+    return documents.get(server) or documents.load(server, lambda: _render(build_document(api, server)))
 
 
-def _make_cache(_api: Api) -> TTLCache[str, str]:
+def _make_cache(_api: Api) -> TTLCache[str, RenderedDocument]:
     return TTLCache(time.monotonic, math.inf, _MAX_CACHED)
+
+
+def _render(document: dict[str, Any]) -> RenderedDocument:
+    text = json.dumps(document, ensure_ascii=False, default=str)
+    return RenderedDocument(text, int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]))
 
 
 def build_document(api: Api, server: str) -> dict[str, Any]:
@@ -70,6 +81,7 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
         "$ref": f"#/components/schemas/{problem_schemas.ANY}"
     }
     document = {"openapi": VERSION, **spec.to_dict(), "webhooks": event_schemas.build_webhooks()}
+    document["components"]["pathItems"] = event_schemas.build_path_items()
     document["components"]["links"] = build_links(api.routes)
     document = components.name_inline_objects(document)
     compose_examples(document)
@@ -79,15 +91,30 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
     from .. import __version__
 
+    config = api.config
     return APISpec(
-        "Tenant provisioning",
-        __version__,
+        config.openapi_title,
+        config.openapi_version or __version__,
         VERSION,
         [plugin],
-        info={"description": DESCRIPTION, "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
-        servers=[{"url": server}],
+        info=_build_info(config),
+        servers=[{"url": url} for url in config.openapi_servers or (server,)],
         tags=operations.build_tags(api.routes),
     )
+
+
+def _build_info(config: Config) -> dict[str, Any]:
+    """Build the Info Object beside title and version."""
+    own = f"{config.openapi_description.strip()}\n\n" if config.openapi_description else ""
+    info: dict[str, Any] = {
+        "description": own + DESCRIPTION,
+        "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+    }
+    if config.openapi_contact:
+        info["contact"] = config.openapi_contact
+    if config.openapi_logo:
+        info["x-logo"] = {"url": config.openapi_logo, "altText": config.openapi_title}
+    return info
 
 
 def _describe_shared(spec: APISpec, api: Api) -> None:

@@ -1,7 +1,9 @@
 """JSON Schemas of events, one for each type, and the webhooks that send them.
 
-`Event` is a known event or another one: a client keeps working when a later release adds a type. `KnownEvent` has the
-``discriminator``.
+`Event` is one of the known events or another one: a client keeps working when a later release adds a type. Each has a
+``type`` of its own. There is no ``discriminator``, of which zod schemas would make a closed list.
+
+Webhooks refer to path items of the components, since openapi-generator writes parameters without a name otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ..events.schemas import EVENT_TYPES, EVENTS
 from ..webhooks.fanout import EVENT_TYPES as WEBHOOK_EVENT_TYPES
 
 Schema = dict[str, Any]
-ENVELOPE, KNOWN, OTHER = "EventEnvelope", "KnownEvent", "OtherEvent"
+ENVELOPE, OTHER = "EventEnvelope", "OtherEvent"
 _TEST_DESCRIPTION = (
     "A test of a webhook endpoint. `POST /webhooks/{webhook_id}/test` asks for it; it is not in the feed."
 )
@@ -47,16 +49,23 @@ def describe_events(schemas: dict[str, Schema]) -> None:
     for event_type in WEBHOOK_EVENT_TYPES:
         schemas[get_event_name(event_type)] = _build_event(event_type)
     schemas[OTHER] = _build_other()
-    schemas[KNOWN] = _build_known()
+    known = [get_event_name(event_type) for event_type in EVENT_TYPES]
     schemas["Event"] = {
-        "description": "An event: one of the known types, or one that this document does not list.",
-        "anyOf": [_refer(KNOWN), _refer(OTHER)],
+        "description": "An event: of one of the known types, or of one that this document does not list.",
+        "anyOf": [_refer(name) for name in [*known, OTHER]],
     }
 
 
 def build_webhooks() -> dict[str, Any]:
-    """Build the Webhooks Object: the request that an endpoint receives for each type of event."""
-    return {event_type: {"post": _build_webhook(event_type)} for event_type in WEBHOOK_EVENT_TYPES}
+    """Build the webhooks of the document, by type of event: references to `build_path_items`."""
+    return {
+        event_type: {"$ref": f"#/components/pathItems/{_join_words(event_type)}"} for event_type in WEBHOOK_EVENT_TYPES
+    }
+
+
+def build_path_items() -> dict[str, Any]:
+    """Build the request that an endpoint receives for each type of event, by component name."""
+    return {_join_words(event_type): {"post": _build_webhook(event_type)} for event_type in WEBHOOK_EVENT_TYPES}
 
 
 def get_event_name(event_type: str) -> str:
@@ -102,16 +111,6 @@ def _build_other() -> Schema:
     }
 
 
-def _build_known() -> Schema:
-    names = {event_type: get_event_name(event_type) for event_type in EVENT_TYPES}
-    mapping = {event_type: f"#/components/schemas/{name}" for event_type, name in names.items()}
-    return {
-        "description": "An event of a known type.",
-        "anyOf": [_refer(name) for name in names.values()],
-        "discriminator": {"propertyName": "type", "mapping": mapping},
-    }
-
-
 def _build_tenant(tenant: Schema) -> Schema:
     schema = _copy_for_events(tenant, [name for name in tenant["required"] if name in KEPT_FIELDS])
     schema["properties"]["erased"] = {
@@ -129,6 +128,7 @@ def _build_finished_job(job: Schema) -> Schema:
     schema = _copy_for_events(job, _FINISHED_JOB_MEMBERS)
     schema["properties"] = {name: schema["properties"][name] for name in _FINISHED_JOB_MEMBERS}
     schema["description"] = "A bulk job that has finished, with the counts of its rows."
+    schema.pop("examples", None)
     return schema
 
 

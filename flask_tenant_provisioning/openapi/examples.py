@@ -138,16 +138,17 @@ _EXAMPLES_BY_FORMAT = {
 _EXAMPLES_BY_TYPE: dict[str, Any] = {"boolean": True, "integer": 1, "number": 1.5}
 
 
-def add_example(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a value with ``examples``, one of which its choices, its format or its type suggest.
+def add_example(schema: dict[str, Any], *, suggests: bool) -> dict[str, Any]:
+    """Return the schema of a value with ``examples``.
 
-    A text, an array or an object that says nothing of this kind gets none. ``example``, as OpenAPI 3.0 has it and hosts
-    write it in the metadata of their fields, becomes ``examples``.
+    ``example``, as OpenAPI 3.0 has it and hosts write it in the metadata of their fields, becomes ``examples``. With
+    `suggests`, a value without an example gets one that its choices, its format or its type suggest; of a host's field,
+    only the host knows which values it accepts.
     """
     if "example" in schema:
         example = schema["example"]
         return {"examples": [example], **{name: value for name, value in schema.items() if name != "example"}}
-    if "examples" in schema or "$ref" in schema:
+    if not suggests or "examples" in schema or "$ref" in schema:
         return schema
     if "enum" in schema:
         return {**schema, "examples": schema["enum"][:1]}

@@ -108,18 +108,8 @@ def _find_source(parameter: str, fields: Mapping[str, Any]) -> str:
 
 
 def _is_conditional(target: Route, fields: Mapping[str, Any]) -> bool:
-    """Return whether `target` changes the resource whose version `fields` show, not a resource beneath it."""
-    return "version" in fields and PreconditionFailed in target.problems and not _has_another_version(target)
-
-
-def _has_another_version(target: Route) -> bool:
-    """Return whether `target` returns a versioned resource other than the one its path names."""
-    for response in target.responses.values():
-        document = find_document_schema(response)
-        fields = {} if document is None else document._declared_fields
-        if "version" in fields and not all(_find_source(name, fields) for name in list_path_parameters(target)):
-            return True
-    return False
+    """Return whether `target` changes the resource whose version `fields` show."""
+    return "version" in fields and PreconditionFailed in target.problems
 
 
 def _build_next_page_link(route: Route, fields: Mapping[str, Any]) -> dict[str, Any]:

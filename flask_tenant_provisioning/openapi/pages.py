@@ -134,11 +134,9 @@ def add_security_headers(response: Response) -> Response:
     return response
 
 
-def render_swagger_ui() -> str:
+def render_swagger_ui(title: str) -> str:
     """Render the Swagger UI page of this mount's document."""
-    return _render_page(
-        "Tenant provisioning", "docs/swagger-ui.css", Markup('<div id="swagger-ui"></div>'), _SWAGGER_UI_HEAD
-    )
+    return _render_page(title, "docs/swagger-ui.css", Markup('<div id="swagger-ui"></div>'), _SWAGGER_UI_HEAD)
 
 
 def render_problem(explanation: Explanation) -> str:

@@ -65,7 +65,8 @@ def build_responses(route: Route, api: Api) -> dict[str, Any]:
     headers = [*_list_write_headers(route), *(_RATE_LIMIT_HEADERS if is_rate_limited(route, api) else ())]
     responses: dict[str, Any] = {}
     for status, response in route.responses.items():
-        responses[str(status)] = _build_success_response(status, response, headers)
+        tag = ["ETag"] if status == 200 and 304 in route.responses else []
+        responses[str(status)] = _build_success_response(status, response, [*tag, *headers])
     for group in group_by_status(collect_problems(route, api), api):
         responses[str(group[0].status)] = get_response_name(group)
     return dict(sorted(responses.items()))

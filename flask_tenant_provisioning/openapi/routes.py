@@ -9,7 +9,7 @@ from flask import Response, request
 from ..access.guard import PUBLIC
 from ..errors import NotAcceptable, NotFound
 from ..validation import StrictSchema, load_parameters
-from ..web.headers import JSON, negotiate, require_json_acceptable
+from ..web.headers import JSON, format_etag, is_not_modified, negotiate, require_json_acceptable
 from ..web.request import Request
 from ..web.routing import Routes
 from . import pages
@@ -30,21 +30,31 @@ _DOCUMENT = {
 }
 
 
-@routes.add("GET", "/openapi.json", permissions=PUBLIC, responses={200: {JSON: _DOCUMENT}}, problems=(NotAcceptable,))
+@routes.add(
+    "GET",
+    "/openapi.json",
+    permissions=PUBLIC,
+    responses={200: {JSON: _DOCUMENT}, 304: None},
+    problems=(NotAcceptable,),
+)
 def read_openapi(call: Request) -> Response:
-    """Read this OpenAPI 3.1 document."""
+    """Read this OpenAPI 3.1 document. With `If-None-Match`, 304 says that it is still the same."""
     from .document import render_document  # load apispec at the first request for the document only
 
     _refuse_parameters()
     require_json_acceptable()
-    return Response(render_document(call.mount, call.mount.base_path()), content_type=JSON)
+    document = render_document(call.mount, call.mount.base_path())
+    headers = {"ETag": format_etag(document.version)}
+    if is_not_modified(document.version):
+        return Response(status=304, headers=headers)
+    return Response(document.text, content_type=JSON, headers=headers)
 
 
 @routes.add("GET", "/docs", permissions=PUBLIC, responses={200: {pages.HTML: _PAGE}})
 def read_docs(call: Request) -> Response:
     """Browse this document and try out its operations."""
     _refuse_parameters()
-    return pages.make_html_response(pages.render_swagger_ui())
+    return pages.make_html_response(pages.render_swagger_ui(call.mount.config.openapi_title))
 
 
 @routes.add(

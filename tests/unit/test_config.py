@@ -80,6 +80,12 @@ DEFAULTS: dict[str, Any] = {
     "phone_e164": False,
     "request_id_key": "request_id",
     "problem_base_uri": None,
+    "openapi_title": "Tenant provisioning",
+    "openapi_version": None,
+    "openapi_description": None,
+    "openapi_contact": None,
+    "openapi_servers": None,
+    "openapi_logo": None,
     "public_docs": True,
     "license_file": None,
     "license": None,
@@ -98,6 +104,10 @@ TEXT_OR_TEXTS = "a text or a list of texts, none of them empty"
 KEYS = "a mapping of key id to public key, both texts"
 ROLES = "a mapping of role to a list of permissions"
 PATH = "a path such as '/api/provisioning', without a slash at its end"
+CONTACT = "a mapping with one or more of 'name', 'url' and 'email'"
+CONTACT_VALUES = "a mapping of 'name', 'url' and 'email' to texts, where 'url' begins with https:// or http://"
+SERVERS = "a list of URLs that begin with https://, http:// or /"
+WEB_URL = "a URL that begins with https:// or http://"
 REALM = "1 to 100 printable ASCII characters without quote or backslash"
 TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
 PORTS = "a list of whole numbers from 1 to 65535"
@@ -216,6 +226,16 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("telemetry", ["prometheus", "opentelemetry", "prometheus"], ("prometheus", "opentelemetry")),
     ("metrics_token", "0123456789abcdef", "0123456789abcdef"),
     ("problem_base_uri", "https://example.com/p/", "https://example.com/p/"),
+    ("openapi_title", "Acme for partners", "Acme for partners"),
+    ("openapi_version", "2025-02", "2025-02"),
+    ("openapi_description", "All about **Acme**.", "All about **Acme**."),
+    (
+        "openapi_contact",
+        {"name": "API team", "email": "api@acme.example"},
+        {"name": "API team", "email": "api@acme.example"},
+    ),
+    ("openapi_servers", ["https://api.example.com/v1/", "/v1"], ("https://api.example.com/v1", "/v1")),
+    ("openapi_logo", "https://acme.example/logo.svg", "https://acme.example/logo.svg"),
     ("public_docs", False, False),
     ("license_file", "/etc/license", "/etc/license"),
     ("license", "a.b.c", "a.b.c"),
@@ -302,6 +322,17 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("metrics_token", METRICS_TOKEN, ("short", "with a space in it", 7, "\xe9" * 20)),
     ("telemetry", "a list out of 'opentelemetry' and 'prometheus'", ("prometheus", ["statsd"], [1], True)),
     ("problem_base_uri", TEXT, ("", b"https://example.com", False)),
+    ("openapi_title", TEXT, ("", None, ["x"])),
+    ("openapi_version", TEXT, ("", b"2", [])),
+    ("openapi_description", TEXT, ("", 1.0j, {})),
+    ("openapi_contact", CONTACT, ({}, "api@acme.example", {"phone": "1"})),
+    ("openapi_contact", CONTACT_VALUES, ({"name": ""}, {"url": "acme.example"}, {"email": None})),
+    (
+        "openapi_servers",
+        SERVERS,
+        ([], "https://x.example", ["x.example"], ["//x.example"], ["ftp://x"], ["/a b"]),
+    ),
+    ("openapi_logo", WEB_URL, ("", "logo.svg", "javascript:alert(1)", "https://", "https://x.example/<b>", 7)),
     ("public_docs", FLAG, ("False", 1, None)),
     ("license_file", TEXT, ("", b"/etc/license")),
     ("license", TEXT, ("", b"a.b.c")),

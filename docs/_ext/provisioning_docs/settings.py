@@ -17,6 +17,7 @@ from .markdown import code, codes, fence, heading, lines, table
 GROUPS = (
     ("The mount", "edition"),
     ("Requests", "max_body_bytes"),
+    ("OpenAPI document", "openapi_title"),
     ("Database", "database_url"),
     ("Secrets", "secret_key"),
     ("Roles and claims", "realm"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from flask_tenant_provisioning.openapi.links import get_path_template
@@ -46,9 +48,8 @@ def test_openapi_document_describes_every_operation(provisioning_partner: Caller
 def test_openapi_document_names_the_server_url(provisioning_partner: Caller) -> None:
     response = provisioning_partner("GET", "/openapi.json")
     expected = response.sent.path.removesuffix("/openapi.json")
-    response.require(
-        [server["url"] for server in response.document()["servers"]] == [expected], f"name the server {expected}"
-    )
+    urls = [server["url"] for server in response.document()["servers"]]
+    response.require(any(urlsplit(url).path == expected for url in urls), f"name a server with the path {expected}")
 
 
 def test_the_page_of_the_api_is_served_whole(provisioning_partner: Caller) -> None:

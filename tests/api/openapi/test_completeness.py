@@ -25,7 +25,7 @@ class BillingFields(Schema):
 class MailSettings(Schema):
     """Mail settings."""
 
-    daily = fields.Integer(load_default=100, metadata={"description": "Mails a day."})
+    daily = fields.Integer(load_default=100, metadata={"description": "Mails a day.", "example": 50})
 
 
 def make_plain_host(tmp_path: Any) -> Any:
@@ -62,8 +62,8 @@ def follow(document: Part, part: Part) -> Part:
 
 
 def iter_operations(document: Part) -> Iterator[Part]:
-    for section in ("paths", "webhooks"):
-        for methods in document[section].values():
+    for section in (document["paths"], document["components"]["pathItems"]):
+        for methods in section.values():
             yield from methods.values()
 
 
@@ -137,7 +137,7 @@ def test_every_body_has_a_description_and_an_example(document: Part) -> None:
 
 def test_every_object_has_a_name(document: Part) -> None:
     schemas = document["components"]["schemas"]
-    nested = [part for section in ("paths", "webhooks") for part in iter_nodes(document[section])]
+    nested = [*iter_nodes(document["paths"]), *iter_nodes(document["components"]["pathItems"])]
     for schema in schemas.values():
         own = [schema, *schema.get("allOf", ())]
         nested += [part for part in iter_nodes(schema) if not any(part is top for top in own)]

@@ -147,8 +147,8 @@ def test_examples_are_such_as_are_answered(partner: Caller, document: Any) -> No
         assert fits(document, name, components[name]["examples"][0])
 
 
-def test_no_link_takes_the_version_of_a_tenant_for_that_of_its_settings(document: Any) -> None:
+def test_a_link_takes_the_version_of_a_tenant_for_writes_to_the_tenant_alone(document: Any) -> None:
     links = document["components"]["links"]
     parameters = {name: link["parameters"] for name, link in links.items() if name.startswith("TenantTo")}
     assert parameters["TenantToPatchTenant"]["If-Match"] == "$response.header.ETag"
-    assert parameters["TenantToPatchSettings"] == {"tenant_id": "$response.body#/tenant"}
+    assert parameters["TenantToReadSettings"] == {"tenant_id": "$response.body#/tenant"}
