@@ -32,6 +32,8 @@ Partners provision tenants in this application.
 - Unknown and repeated query parameters are refused: `invalid-parameter`.
 - Errors are problem documents (RFC 9457); the page at `type` explains the code and its remedy.
 - Times are UTC, RFC 3339 with milliseconds and `Z`. Ids are UUIDs.
+- Later releases may add members to responses, problem codes and types of events: ignore what you do not know.
+- Where `pattern` cannot say the whole rule of a text in every engine, `x-pattern` says it for ECMA-262.
 """
 
 

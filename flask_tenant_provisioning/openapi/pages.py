@@ -38,6 +38,13 @@ window.addEventListener("load", () => {
   });
 });
 """
+#: On a phone, the links beside the responses would make the page wider than the screen.
+_NARROW_STYLE = """\
+@media (max-width: 740px) {
+  .swagger-ui .responses-table .response-col_links { display: none; }
+  .swagger-ui .responses-table { table-layout: fixed; }
+}
+"""
 _PROBLEMS_STYLE = """\
 :root { color-scheme: light dark; --back: #fff; --text: #1c1c1f; --code: #f4f4f5; --link: #0b57d0; }
 @media (prefers-color-scheme: dark) {
@@ -57,6 +64,7 @@ ASSETS = {
     "swagger-ui-bundle.js": Asset("text/javascript; charset=utf-8"),
     "favicon-32x32.png": Asset("image/png"),
     "start.js": Asset("text/javascript; charset=utf-8", _START_SCRIPT),
+    "narrow.css": Asset("text/css; charset=utf-8", _NARROW_STYLE),
     "problems.css": Asset("text/css; charset=utf-8", _PROBLEMS_STYLE),
 }
 ASSET_MEDIA_TYPES = tuple(dict.fromkeys(asset.media_type for asset in ASSETS.values()))
@@ -100,6 +108,7 @@ _PAGE = Markup(
 )
 _SWAGGER_UI_HEAD = Markup(
     """\
+<link rel="stylesheet" href="docs/narrow.css">
 <link rel="icon" type="image/png" href="docs/favicon-32x32.png">
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>

@@ -151,7 +151,7 @@ def test_filters_are_described_as_the_field_is(documented: DocumentedHost) -> No
         "name": "seats",
         "required": False,
         "description": "Only tenants with this value.",
-        "schema": {"type": "integer", "minimum": 1},
+        "schema": {"type": "integer", "minimum": 1, "examples": [1]},
     }
     assert parameters["renewal"]["schema"]["format"] == "date"
     assert "costCenter" in parameters

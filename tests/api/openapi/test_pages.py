@@ -46,7 +46,7 @@ def test_the_docs_page_loads_everything_from_this_server(client: FlaskClient, sc
     page = client.get(f"{PREFIX}/docs", environ_overrides={"SCRIPT_NAME": script_name})
     assert (page.status_code, page.content_type) == (200, "text/html; charset=utf-8")
     urls = references(page.text)
-    assert len(urls) == 4
+    assert len(urls) == 5
     for reference in urls:
         url = urljoin(f"http://localhost{script_name}{PREFIX}/docs", reference)
         assert url.startswith(f"http://localhost{script_name}{PREFIX}/docs/")
