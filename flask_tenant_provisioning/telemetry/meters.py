@@ -18,11 +18,14 @@ _SHARED_SECONDS = 0.5
 
 
 class OtelMetrics:
-    """The instruments of one mount at the OpenTelemetry API. Without an SDK nothing is recorded."""
+    """The instruments of one mount at the OpenTelemetry API. Without an SDK nothing is recorded.
+
+    Each mount has a scope of its own: of two gauges with one name and scope, SDKs read only the first.
+    """
 
     def __init__(self, mount: str) -> None:
         self._mount = mount
-        meter = metrics.get_meter(SCOPE)
+        meter = metrics.get_meter(f"{SCOPE}.{mount}")
         self._counters: dict[Instrument, Any] = {}
         self._histograms: dict[Instrument, Any] = {}
         self._readers: list[ReadGauges] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,15 @@ def measure_mode(mode: str, arguments: Any) -> dict[str, list[list[tuple[float, 
     return results
 
 
+def compare_calm_slices(rounds: list[list[tuple[float, float]]]) -> float:
+    """Return the ratio of the lowest tenths of both sides: of the slices in which little else ran on the machine."""
+    here, off = (
+        sorted(pair[side] for pairs in rounds for pair in pairs)[: max(1, sum(map(len, rounds)) // 10)]
+        for side in (0, 1)
+    )
+    return statistics.mean(here) / statistics.mean(off)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--modes", nargs="*", default=[mode for mode in SINKS if mode != "off"])
@@ -112,7 +122,7 @@ def main() -> None:
         return
     for mode in arguments.modes:
         for endpoint, rounds in measure_mode(mode, arguments).items():
-            print(f"{mode:10} {compare.describe(endpoint, rounds)}", flush=True)
+            print(f"{mode:10} {compare.describe(endpoint, rounds)} calm {compare_calm_slices(rounds):.3f}", flush=True)
 
 
 if __name__ == "__main__":
