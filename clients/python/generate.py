@@ -130,7 +130,8 @@ def write(path: Path, docstring: str, lines: list[str]) -> None:
 
 def write_models(document: Object, folder: Path) -> None:
     """Run openapi-python-client for the documents that operations return, and keep its models."""
-    returned = {**document, "paths": {}, "components": {"schemas": reduce_schemas(document)}}
+    schemas = reduce_schemas(document)
+    returned = {"openapi": "3.1.0", "info": document["info"], "paths": {}, "components": {"schemas": schemas}}
     with tempfile.TemporaryDirectory() as scratch:
         source, config, target = Path(scratch, "openapi.json"), Path(scratch, "config.json"), Path(scratch, "client")
         source.write_text(json.dumps(returned), encoding="utf-8")
@@ -292,8 +293,11 @@ def write_operations(document: Object, path: Path) -> None:
 
 def get_event_types(document: Object) -> dict[str, str]:
     """Return the schema of each type of event that is sent as a webhook; those of the feed are among them."""
-    bodies = {name: item["post"]["requestBody"]["content"] for name, item in document["webhooks"].items()}
-    return {name: str(get_name(content["application/json"]["schema"])) for name, content in bodies.items()}
+    types = dict[str, str]()
+    for name, item in document["webhooks"].items():
+        body = follow(item, document)["post"]["requestBody"]["content"]["application/json"]
+        types[name] = str(get_name(body["schema"]))
+    return types
 
 
 def write_events(document: Object, path: Path) -> None:
@@ -340,10 +344,12 @@ def write_problems(document: Object, path: Path) -> None:
 
 def iter_problems(document: Object) -> Iterator[Object]:
     """Yield each problem code with its status, title, remedy, meaning and the members of its own."""
+    schemas = document["components"]["schemas"]
+    usual = schemas["Problem"]["properties"].keys()
     for problem in document["x-problems"]:
-        schema = document["components"]["schemas"][f"{make_class_name(problem['code'])}Problem"]
+        schema = schemas[f"{make_class_name(problem['code'])}Problem"]
         own = schema["allOf"][1]
-        members = {name: member for name, member in own["properties"].items() if name != "code"}
+        members = {name: member for name, member in own["properties"].items() if name not in usual}
         yield {**problem, "description": schema["description"], "members": members, "required": own["required"]}
 
 

@@ -20,6 +20,20 @@ def name_inline_objects(document: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def drop_unused_headers(document: dict[str, Any]) -> None:
+    """Remove the headers that no response refers to, such as those of a problem that only unknown paths return."""
+    headers = document["components"]["headers"]
+    parts = [*document["components"]["responses"].values()]
+    parts += [
+        response
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for response in operation["responses"].values()
+    ]
+    used = {name for part in parts for name in part.get("headers", ())}
+    document["components"]["headers"] = {name: header for name, header in headers.items() if name in used}
+
+
 def _replace(node: Any, taken: Schemas, named: Schemas) -> Any:
     if isinstance(node, list):
         return [_replace(item, taken, named) for item in node]

@@ -10,26 +10,27 @@ _NOTHING = object()
 
 
 def compose_examples(document: dict[str, Any]) -> None:
-    """Add ``examples`` to each component that is the body of a request or a response and has none.
+    """Add an example to each body of a request or a response that has none: to its schema, which is a component.
 
     A body with a required property of the host's that has no example stays without.
     """
     schemas: Schemas = document["components"]["schemas"]
-    for name in dict.fromkeys((*_iter_bodies(document["paths"]), *_iter_bodies(document["components"]["pathItems"]))):
-        if "examples" not in schemas[name]:
-            example = _compose(schemas[name], schemas)
+    for content in (*_iter_contents(document["paths"]), *_iter_contents(document["components"]["pathItems"])):
+        schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+        if not {"example", "examples"} & {*content, *schema}:
+            example = _compose(schema, schemas)
             if example is not _NOTHING:
-                schemas[name]["examples"] = [example]
+                schema["examples"] = [example]
 
 
-def _iter_bodies(paths: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of the components that are bodies."""
+def _iter_contents(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the contents of bodies whose schema is a component."""
     for methods in paths.values():
         for operation in methods.values():
             for part in (operation.get("requestBody", {}), *operation["responses"].values()):
                 for content in part.get("content", {}).values():
                     if "$ref" in content["schema"]:
-                        yield content["schema"]["$ref"].rpartition("/")[2]
+                        yield content
 
 
 def _compose(schema: dict[str, Any], schemas: Schemas) -> Any:

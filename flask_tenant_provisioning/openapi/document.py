@@ -13,9 +13,10 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..cache import TTLCache
 from ..config import Config
-from ..errors import ProvisioningError
+from ..errors import ProvisioningError, TenantNotFound
 from ..mount import Api
 from ..validation import InputErrorSchema
+from ..web.headers import JSON
 from . import components, event_schemas, examples, host_schemas, operations, problem_schemas, responses
 from .composition import compose_examples
 from .converter import Converter
@@ -86,8 +87,20 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     document["components"]["pathItems"] = event_schemas.build_path_items()
     document["components"]["links"] = build_links(api.routes)
     document = components.name_inline_objects(document)
+    components.drop_unused_headers(document)
+    _add_explanation_example(document, api, server)
     compose_examples(document)
     return document
+
+
+def _add_explanation_example(document: dict[str, Any], api: Api, server: str) -> None:
+    """Add the explanation of one problem to the response that explains problems.
+
+    It stands beside the schema, since linters take its member `example` for a keyword of the schema.
+    """
+    explanation = explain_problems(api, server)[TenantNotFound.code]
+    response = document["paths"]["/problems/{code}"]["get"]["responses"]["200"]
+    response["content"][JSON]["example"] = explanation.render()
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:

@@ -25,7 +25,6 @@ _DOCUMENT = {
     "x-component": "OpenApiDocument",
     "type": "object",
     "description": "An OpenAPI 3.1 document.",
-    "required": ["openapi", "info", "paths"],
     "examples": [{"openapi": "3.1.0", "info": {"title": "Tenant provisioning", "version": "1"}, "paths": {}}],
 }
 

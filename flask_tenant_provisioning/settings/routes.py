@@ -107,7 +107,6 @@ _JSON_SCHEMA_SHAPE = {
     "x-component": "SettingsJsonSchema",
     "type": "object",
     "description": "A JSON Schema (draft 2020-12) of all settings, by namespace and key.",
-    "required": ["$schema", "type", "properties"],
     "examples": [
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

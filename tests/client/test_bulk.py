@@ -139,7 +139,7 @@ def test_a_stream_of_progress_that_breaks_is_followed_by_asking(
     faulty.choose = lambda request: next(passed, None) if request.path.endswith("/progress") else None
     states = [(state.state, state.processed) for state in client.bulk.follow(job)]
     assert (states[0], states[-1]) == (("queued", 0), ("succeeded", 2))
-    assert time.waits == [1.0, 1.0, 1.0]
+    assert time.waits == [1.0, 2.0, 4.0]
 
 
 def test_an_upload_whose_job_cannot_be_followed_says_how_to_go_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 import pickle
@@ -11,6 +12,8 @@ import pytest
 
 import tenant_provisioning_client
 from tenant_provisioning_client import (
+    AsyncClient,
+    Client,
     Conflict,
     ConnectionFailed,
     NotFound,
@@ -188,3 +191,19 @@ def test_health_and_problems_need_no_token(connect: Connections, client_host: Cl
     for code in codes:
         assert hasattr(tenant_provisioning_client, type(make_problem(client.problem(code).example.to_dict())).__name__)
     assert client.openapi()["openapi"].startswith("3.1")
+
+
+def test_a_client_closes_the_connections_that_it_has_made(client_host: ClientHost) -> None:
+    with Client(client_host.url) as client:
+        client.health()
+    with pytest.raises(RuntimeError, match="client has been closed"):
+        client.health()
+
+    async def call() -> AsyncClient:
+        async with AsyncClient(client_host.url) as client:
+            await client.health()
+        return client
+
+    closed = asyncio.run(call())
+    with pytest.raises(RuntimeError, match="client has been closed"):
+        asyncio.run(closed.health())

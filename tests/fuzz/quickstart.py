@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.support.database import postgresql
+from tests.support.servers import send_request
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "examples" / "quickstart"))
@@ -60,12 +61,11 @@ class Quickstart(NamedTuple):
 
     def ask(self, request: str, expected: int, body: Any = None) -> Any:
         """The JSON that answers `request` ("GET /path"). Raises `Failure` for another status than `expected`."""
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        sent = None if body is None else json.dumps(body)
-        status, _, text = demo.send_request(self.port, request.replace(" ", f" {PREFIX}", 1), headers, sent)
-        if status != expected:
-            raise Failure(f"{request} answered {status}: {text}")
-        return json.loads(text)
+        method, path = request.split(" ")
+        reply = send_request(("127.0.0.1", self.port), method, f"{PREFIX}{path}", self.token, body)
+        if reply.status != expected:
+            raise Failure(f"{request} answered {reply.status}: {reply.body.decode()}")
+        return reply.json()
 
 
 @contextlib.contextmanager

@@ -118,7 +118,8 @@ def test_every_parameter_has_a_description_and_an_example(document: Part) -> Non
 
 def test_every_header_has_a_description_and_an_example(document: Part) -> None:
     headers = document["components"]["headers"]
-    assert len(headers) > 10
+    used = {name for _, body in iter_bodies(document) for name in body.get("headers", ())}
+    assert headers.keys() == used
     assert [name for name, header in headers.items() if not header["description"]] == []
     assert [name for name, header in headers.items() if not header["schema"]["examples"]] == []
 
@@ -130,7 +131,7 @@ def test_every_body_has_a_description_and_an_example(document: Part) -> None:
         f"{name} {media_type}"
         for name, body in bodies
         for media_type, content in body.get("content", {}).items()
-        if "examples" not in content and "examples" not in follow(document, content["schema"])
+        if not {"example", "examples"} & content.keys() and "examples" not in follow(document, content["schema"])
     ]
     assert lacking == []
 

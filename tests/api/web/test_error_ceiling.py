@@ -162,9 +162,10 @@ def test_a_detail_is_bounded(make_app: Any, database_url: str) -> None:
 
 
 def test_the_document_states_the_ceiling(partner: Caller) -> None:
-    schema = partner("GET", "/openapi.json").get_json()["components"]["schemas"]["Problem"]["properties"]
+    schemas = partner("GET", "/openapi.json").get_json()["components"]["schemas"]
+    schema = schemas["Problem"]["properties"]
     assert schema["errors"]["maxItems"] == MAX_ERRORS
-    assert schema["errors"]["items"]["properties"]["pointer"]["maxLength"] == MAX_POINTER_LENGTH
+    assert schemas["InputError"]["properties"]["pointer"]["maxLength"] == MAX_POINTER_LENGTH
     assert schema["errors_omitted"]["type"] == "integer"
 
 

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+import httpx
+
 from tenant_provisioning_client import AsyncClient, Client
 
 Kind = Literal["sync", "async"]
@@ -40,23 +42,23 @@ class Connections:
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
         self._loop = asyncio.new_event_loop() if kind == "async" else None
-        self._clients: list[Any] = []
+        # Without certificates, whose loading would take longer than most tests.
+        self._http: Any = httpx.Client(verify=False) if kind == "sync" else httpx.AsyncClient(verify=False)
 
     def __call__(self, base_url: str, token: Any = None, *, time: Time | None = None, **options: Any) -> Any:
         """Make a client; without random waits, and with `time` instead of the real one if it is given."""
-        options.setdefault("random", lambda: 0.0)
+        options = {"random": lambda: 0.0, "http": self._http, **options}
         if time is not None:
             options |= {"clock": time.clock, "sleep": time.sleep if self._loop is None else time.sleep_async}
         if self._loop is None:
-            self._clients.append(Client(base_url, token, **options))
-        else:
-            self._clients.append(Blocking(AsyncClient(base_url, token, **options), self._loop))
-        return self._clients[-1]
+            return Client(base_url, token, **options)
+        return Blocking(AsyncClient(base_url, token, **options), self._loop)
 
     def close(self) -> None:
-        for client in self._clients:
-            client.close() if self._loop is None else client.aclose()
-        if self._loop is not None:
+        if self._loop is None:
+            self._http.close()
+        else:
+            self._loop.run_until_complete(self._http.aclose())
             self._loop.close()
 
 

@@ -19,8 +19,8 @@ from .transport import AsyncTransport
 BulkOperation = Literal["create", "upsert", "update", "suspend", "reactivate", "delete"]
 ItemState = Literal["succeeded", "failed", "unchanged", "skipped"]
 JobState = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"]
-#: Seconds between two looks at a job whose stream has ended.
-_INTERVAL = 1.0
+#: Seconds between two looks at a job whose stream has ended: at first, and at most while it does not change.
+_SHORTEST, _LONGEST = 1.0, 15.0
 
 
 class AsyncBulk:
@@ -77,8 +77,9 @@ class AsyncBulk:
         The API's stream of progress is read, and the job itself where the stream ends early.
         """
         last: BulkJob | None = None
+        interval = _SHORTEST
         while last is None or last.finished_at is None:
-            current = await self.get(job)
+            current, before = await self.get(job), last
             if current != last:
                 last = current
                 yield last
@@ -89,7 +90,8 @@ class AsyncBulk:
                             last = streamed
                             yield last
             if last.finished_at is None:
-                await self._transport.sleep(_INTERVAL)
+                interval = _SHORTEST if last != before else min(2 * interval, _LONGEST)
+                await self._transport.sleep(interval)
 
     async def wait(self, job: BulkJob | str) -> BulkJob:
         """Wait for the end of a job, and return it."""

@@ -10,8 +10,8 @@ from ..operations import Call, Operation
 from ..resources import get_id, get_version
 from .transport import AsyncTransport
 
-#: Seconds between two looks at steps that are being waited for.
-_INTERVAL = 1.0
+#: Seconds between two looks at steps that are being waited for: at first, and at most.
+_SHORTEST, _LONGEST = 1.0, 15.0
 
 
 class AsyncSteps:
@@ -40,13 +40,15 @@ class AsyncSteps:
         self, tenant: Tenant | str, *, progress: Callable[[Provisioning], None] | None = None
     ) -> Provisioning:
         """Wait until the run has ended, and return it. `progress` is called with each state of it on the way."""
+        interval = _SHORTEST
         while True:
             provisioning = await self.get(tenant)
             if progress is not None:
                 progress(provisioning)
             if provisioning.finished_at is not None:
                 return provisioning
-            await self._transport.sleep(_INTERVAL)
+            await self._transport.sleep(interval)
+            interval = min(2 * interval, _LONGEST)
 
     async def _write(
         self, operation: Operation[Provisioning], tenant: Tenant | str, validate_only: bool, key: str | None

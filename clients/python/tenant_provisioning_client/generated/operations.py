@@ -37,7 +37,7 @@ CREATE_TENANT: Final[Operation[Tenant]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: List tenants, one page at a time: follow `next` until it is null. `partner` may be one below the caller's
+#: List tenants, a page at a time
 LIST_TENANTS: Final[Operation[Page[Tenant]]] = Operation(
     "list_tenants",
     "GET",
@@ -66,7 +66,7 @@ LIST_TENANTS: Final[Operation[Page[Tenant]]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Read a tenant. `partner` may name a partner below the caller's
+#: Read a tenant
 READ_TENANT: Final[Operation[Tenant]] = Operation(
     "read_tenant",
     "GET",
@@ -77,7 +77,7 @@ READ_TENANT: Final[Operation[Tenant]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Change some fields of a tenant (RFC 7396)
+#: Change some fields of a tenant
 PATCH_TENANT: Final[Operation[Tenant]] = Operation(
     "patch_tenant",
     "PATCH",
@@ -99,7 +99,7 @@ REPLACE_TENANT: Final[Operation[Tenant]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Delete a tenant. It can be read and restored until `purge_at`, unless `purge=true` (needs `tenant:purge`)
+#: Delete a tenant
 DELETE_TENANT: Final[Operation[Tenant | None]] = Operation(
     "delete_tenant",
     "DELETE",
@@ -110,7 +110,7 @@ DELETE_TENANT: Final[Operation[Tenant | None]] = Operation(
     has_version=True,
     is_empty=True,
 )
-#: Replace the tenant with this external id, or create it if there is none
+#: Create or replace the tenant with an external id
 UPSERT_TENANT: Final[Operation[Tenant]] = Operation(
     "upsert_tenant",
     "PUT",
@@ -154,7 +154,7 @@ REACTIVATE_TENANT: Final[Operation[Tenant]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Move a tenant to another partner. Both partners receive a `tenant.moved` event
+#: Move a tenant to another partner
 MOVE_TENANT: Final[Operation[Tenant]] = Operation(
     "move_tenant",
     "POST",
@@ -165,40 +165,7 @@ MOVE_TENANT: Final[Operation[Tenant]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Read the progress of a tenant's provisioning, step by step, or of its deprovisioning once that has begun
-READ_PROVISIONING: Final[Operation[Provisioning]] = Operation(
-    "read_provisioning",
-    "GET",
-    "/tenants/{tenant_id}/provisioning",
-    Provisioning.from_dict,
-    query=frozenset([]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Retry the steps that failed or were cancelled, and at once those that wait for their next attempt
-RETRY_PROVISIONING: Final[Operation[Provisioning]] = Operation(
-    "retry_provisioning",
-    "POST",
-    "/tenants/{tenant_id}/provisioning/retry",
-    Provisioning.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=True,
-    is_empty=False,
-)
-#: Stop a tenant's provisioning and undo its steps; the tenant becomes `failed` and can be retried
-CANCEL_PROVISIONING: Final[Operation[Provisioning]] = Operation(
-    "cancel_provisioning",
-    "POST",
-    "/tenants/{tenant_id}/provisioning/cancel",
-    Provisioning.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=True,
-    is_empty=False,
-)
-#: Upload rows, each of which is executed like the equivalent single call; plain or compressed with gzip
+#: Upload rows, each of which stands for a single call
 CREATE_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     "create_bulk_job",
     "POST",
@@ -220,7 +187,7 @@ LIST_BULK_JOBS: Final[Operation[Page[BulkJob]]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Read a bulk job with its progress and the counts of its results
+#: Read a bulk job, with its progress and the counts of its results
 READ_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     "read_bulk_job",
     "GET",
@@ -231,7 +198,7 @@ READ_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Cancel a job: start no further rows. Rows that are being executed finish, and finished rows stay in effect
+#: Cancel a job
 CANCEL_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     "cancel_bulk_job",
     "POST",
@@ -242,7 +209,7 @@ CANCEL_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Resume a cancelled job. It needs the permissions that the job's upload needed
+#: Resume a cancelled job
 RESUME_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     "resume_bulk_job",
     "POST",
@@ -253,7 +220,7 @@ RESUME_BULK_JOB: Final[Operation[BulkJob]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: List the results of a job's finished rows, in order: a page of JSON at a time, or all as NDJSON or CSV
+#: List the results of a job's rows
 LIST_BULK_ITEMS: Final[Operation[Page[BulkItem]]] = Operation(
     "list_bulk_items",
     "GET",
@@ -264,7 +231,7 @@ LIST_BULK_ITEMS: Final[Operation[Page[BulkItem]]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Follow a job by server-sent events, each with the whole job: `progress`, and `finished` at its end
+#: Follow the progress of a job
 FOLLOW_BULK_JOB: Final[Operation[None]] = Operation(
     "follow_bulk_job",
     "GET",
@@ -275,7 +242,40 @@ FOLLOW_BULK_JOB: Final[Operation[None]] = Operation(
     has_version=False,
     is_empty=True,
 )
-#: Read a tenant's settings: its own values take precedence over its plan's, its partner's and the defaults
+#: Read the progress of a tenant's provisioning, step by step
+READ_PROVISIONING: Final[Operation[Provisioning]] = Operation(
+    "read_provisioning",
+    "GET",
+    "/tenants/{tenant_id}/provisioning",
+    Provisioning.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Retry the steps that failed or were cancelled
+RETRY_PROVISIONING: Final[Operation[Provisioning]] = Operation(
+    "retry_provisioning",
+    "POST",
+    "/tenants/{tenant_id}/provisioning/retry",
+    Provisioning.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
+#: Stop a tenant's provisioning and undo its steps
+CANCEL_PROVISIONING: Final[Operation[Provisioning]] = Operation(
+    "cancel_provisioning",
+    "POST",
+    "/tenants/{tenant_id}/provisioning/cancel",
+    Provisioning.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
+#: Read a tenant's settings
 READ_SETTINGS: Final[Operation[Settings]] = Operation(
     "read_settings",
     "GET",
@@ -286,7 +286,7 @@ READ_SETTINGS: Final[Operation[Settings]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Replace everything that a tenant sets; keys that are left out are inherited
+#: Replace a tenant's settings
 REPLACE_SETTINGS: Final[Operation[Settings]] = Operation(
     "replace_settings",
     "PUT",
@@ -297,7 +297,7 @@ REPLACE_SETTINGS: Final[Operation[Settings]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Change some of a tenant's settings (RFC 7396); a key or namespace that is null is inherited again
+#: Change some of a tenant's settings (RFC 7396)
 PATCH_SETTINGS: Final[Operation[Settings]] = Operation(
     "patch_settings",
     "PATCH",
@@ -308,7 +308,7 @@ PATCH_SETTINGS: Final[Operation[Settings]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Read the declared settings as JSON Schema (draft 2020-12): types, defaults, and which keys are secret
+#: Read the JSON Schema of all settings
 READ_SETTINGS_SCHEMA: Final[Operation[dict[str, Any]]] = Operation(
     "read_settings_schema",
     "GET",
@@ -319,7 +319,7 @@ READ_SETTINGS_SCHEMA: Final[Operation[dict[str, Any]]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: List the versions of a tenant's settings, newest first: author, time and changes of each
+#: List the versions of a tenant's settings, newest first
 LIST_SETTINGS_VERSIONS: Final[Operation[Page[SettingsVersion]]] = Operation(
     "list_settings_versions",
     "GET",
@@ -330,7 +330,7 @@ LIST_SETTINGS_VERSIONS: Final[Operation[Page[SettingsVersion]]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Set the values of an earlier version again, as a new version; version 0 sets nothing
+#: Set the values of an earlier version again
 ROLL_SETTINGS_BACK: Final[Operation[Settings]] = Operation(
     "roll_settings_back",
     "POST",
@@ -341,7 +341,139 @@ ROLL_SETTINGS_BACK: Final[Operation[Settings]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: List partners by id, one page at a time: all of them for administrators, else the caller's and those below it
+#: Read the event feed in order
+LIST_EVENTS: Final[Operation[Page[Event]]] = Operation(
+    "list_events",
+    "GET",
+    "/events",
+    read_page(parse_event),
+    query=frozenset(["after", "limit", "partner", "tenant", "type"]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Create a webhook endpoint
+CREATE_WEBHOOK: Final[Operation[WebhookSecret]] = Operation(
+    "create_webhook",
+    "POST",
+    "/webhooks",
+    WebhookSecret.from_dict,
+    query=frozenset(["partner", "validate_only"]),
+    has_key=True,
+    has_version=False,
+    is_empty=False,
+)
+#: List webhook endpoints, the oldest first, a page at a time
+LIST_WEBHOOKS: Final[Operation[Page[Webhook]]] = Operation(
+    "list_webhooks",
+    "GET",
+    "/webhooks",
+    read_page(Webhook.from_dict),
+    query=frozenset(["cursor", "limit", "partner"]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Read a webhook endpoint
+READ_WEBHOOK: Final[Operation[Webhook]] = Operation(
+    "read_webhook",
+    "GET",
+    "/webhooks/{webhook_id}",
+    Webhook.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Change some fields of a webhook endpoint (RFC 7396)
+PATCH_WEBHOOK: Final[Operation[Webhook]] = Operation(
+    "patch_webhook",
+    "PATCH",
+    "/webhooks/{webhook_id}",
+    Webhook.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
+#: Delete a webhook endpoint with all of its deliveries, pending ones included
+DELETE_WEBHOOK: Final[Operation[None]] = Operation(
+    "delete_webhook",
+    "DELETE",
+    "/webhooks/{webhook_id}",
+    read_nothing,
+    query=frozenset(["validate_only"]),
+    has_key=False,
+    has_version=True,
+    is_empty=True,
+)
+#: Replace the secret of a webhook endpoint
+ROTATE_WEBHOOK_SECRET: Final[Operation[WebhookSecret]] = Operation(
+    "rotate_webhook_secret",
+    "POST",
+    "/webhooks/{webhook_id}/rotate-secret",
+    WebhookSecret.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
+#: Send a test event
+TEST_WEBHOOK: Final[Operation[Delivery]] = Operation(
+    "test_webhook",
+    "POST",
+    "/webhooks/{webhook_id}/test",
+    Delivery.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=False,
+    is_empty=False,
+)
+#: Send again the events since a point in time that were not delivered
+RECOVER_WEBHOOK: Final[Operation[Recovered]] = Operation(
+    "recover_webhook",
+    "POST",
+    "/webhooks/{webhook_id}/recover",
+    Recovered.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=False,
+    is_empty=False,
+)
+#: List an endpoint's deliveries, the newest first, a page at a time
+LIST_DELIVERIES: Final[Operation[Page[Delivery]]] = Operation(
+    "list_deliveries",
+    "GET",
+    "/webhooks/{webhook_id}/deliveries",
+    read_page(Delivery.from_dict),
+    query=frozenset(["cursor", "limit", "state"]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Read a delivery with its attempts
+READ_DELIVERY: Final[Operation[DeliveryHistory]] = Operation(
+    "read_delivery",
+    "GET",
+    "/deliveries/{delivery_id}",
+    DeliveryHistory.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Make one more attempt of a delivery
+REDELIVER_DELIVERY: Final[Operation[Delivery]] = Operation(
+    "redeliver_delivery",
+    "POST",
+    "/deliveries/{delivery_id}/redeliver",
+    Delivery.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=False,
+    is_empty=False,
+)
+#: List partners by id, a page at a time
 LIST_PARTNERS: Final[Operation[Page[Partner]]] = Operation(
     "list_partners",
     "GET",
@@ -374,7 +506,7 @@ PUT_PARTNER: Final[Operation[Partner]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Change some fields of a partner (RFC 7396). Once it is `suspended`, its requests are 403 `partner-suspended`
+#: Change some fields of a partner (RFC 7396)
 PATCH_PARTNER: Final[Operation[Partner]] = Operation(
     "patch_partner",
     "PATCH",
@@ -385,18 +517,7 @@ PATCH_PARTNER: Final[Operation[Partner]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Report how many tenants partners have and how many more they may have, as pages of JSON or as one CSV
-READ_USAGE: Final[Operation[Page[PartnerUsage]]] = Operation(
-    "read_usage",
-    "GET",
-    "/usage",
-    read_page(PartnerUsage.from_dict),
-    query=frozenset(["cursor", "limit", "partner"]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Read a partner's defaults, which its tenants inherit where neither they nor their plans set a value
+#: Read a partner's defaults for its tenants
 READ_PARTNER_SETTINGS: Final[Operation[Settings]] = Operation(
     "read_partner_settings",
     "GET",
@@ -440,7 +561,7 @@ LIST_PARTNER_SETTINGS_VERSIONS: Final[Operation[Page[SettingsVersion]]] = Operat
     has_version=False,
     is_empty=False,
 )
-#: Set a partner's defaults of an earlier version again, as a new version
+#: Set a partner's defaults of an earlier version again
 ROLL_PARTNER_SETTINGS_BACK: Final[Operation[Settings]] = Operation(
     "roll_partner_settings_back",
     "POST",
@@ -451,135 +572,14 @@ ROLL_PARTNER_SETTINGS_BACK: Final[Operation[Settings]] = Operation(
     has_version=True,
     is_empty=False,
 )
-#: Read the event feed in order. Request the next page with `next` as `after`, at once if `has_more` is true
-LIST_EVENTS: Final[Operation[Page[Event]]] = Operation(
-    "list_events",
+#: Report how many tenants partners have and may have
+READ_USAGE: Final[Operation[Page[PartnerUsage]]] = Operation(
+    "read_usage",
     "GET",
-    "/events",
-    read_page(parse_event),
-    query=frozenset(["after", "limit", "partner", "tenant", "type"]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Create an endpoint. Its `secret` is shown only in this response
-CREATE_WEBHOOK: Final[Operation[WebhookSecret]] = Operation(
-    "create_webhook",
-    "POST",
-    "/webhooks",
-    WebhookSecret.from_dict,
-    query=frozenset(["partner", "validate_only"]),
-    has_key=True,
-    has_version=False,
-    is_empty=False,
-)
-#: List endpoints, the oldest first, a page at a time
-LIST_WEBHOOKS: Final[Operation[Page[Webhook]]] = Operation(
-    "list_webhooks",
-    "GET",
-    "/webhooks",
-    read_page(Webhook.from_dict),
+    "/usage",
+    read_page(PartnerUsage.from_dict),
     query=frozenset(["cursor", "limit", "partner"]),
     has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Read an endpoint
-READ_WEBHOOK: Final[Operation[Webhook]] = Operation(
-    "read_webhook",
-    "GET",
-    "/webhooks/{webhook_id}",
-    Webhook.from_dict,
-    query=frozenset([]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Update an endpoint (RFC 7396). Enabling it again makes its pending deliveries due
-PATCH_WEBHOOK: Final[Operation[Webhook]] = Operation(
-    "patch_webhook",
-    "PATCH",
-    "/webhooks/{webhook_id}",
-    Webhook.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=True,
-    is_empty=False,
-)
-#: Delete an endpoint with all of its deliveries, pending ones included
-DELETE_WEBHOOK: Final[Operation[None]] = Operation(
-    "delete_webhook",
-    "DELETE",
-    "/webhooks/{webhook_id}",
-    read_nothing,
-    query=frozenset(["validate_only"]),
-    has_key=False,
-    has_version=True,
-    is_empty=True,
-)
-#: Rotate an endpoint's secret. The new one is shown this once; the old one also signs for `overlap_hours`
-ROTATE_WEBHOOK_SECRET: Final[Operation[WebhookSecret]] = Operation(
-    "rotate_webhook_secret",
-    "POST",
-    "/webhooks/{webhook_id}/rotate-secret",
-    WebhookSecret.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=True,
-    is_empty=False,
-)
-#: Send a test event of type `webhook.test`, in one attempt
-TEST_WEBHOOK: Final[Operation[Delivery]] = Operation(
-    "test_webhook",
-    "POST",
-    "/webhooks/{webhook_id}/test",
-    Delivery.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=False,
-    is_empty=False,
-)
-#: Resend the events since a point in time that were not delivered to an endpoint
-RECOVER_WEBHOOK: Final[Operation[Recovered]] = Operation(
-    "recover_webhook",
-    "POST",
-    "/webhooks/{webhook_id}/recover",
-    Recovered.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=False,
-    is_empty=False,
-)
-#: List an endpoint's deliveries, the newest first, a page at a time
-LIST_DELIVERIES: Final[Operation[Page[Delivery]]] = Operation(
-    "list_deliveries",
-    "GET",
-    "/webhooks/{webhook_id}/deliveries",
-    read_page(Delivery.from_dict),
-    query=frozenset(["cursor", "limit", "state"]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Read a delivery with its attempts
-READ_DELIVERY: Final[Operation[DeliveryHistory]] = Operation(
-    "read_delivery",
-    "GET",
-    "/deliveries/{delivery_id}",
-    DeliveryHistory.from_dict,
-    query=frozenset([]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Redeliver: make one more attempt. A pending delivery keeps its scheduled attempts
-REDELIVER_DELIVERY: Final[Operation[Delivery]] = Operation(
-    "redeliver_delivery",
-    "POST",
-    "/deliveries/{delivery_id}/redeliver",
-    Delivery.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
     has_version=False,
     is_empty=False,
 )

@@ -21,8 +21,8 @@ from .transport import Transport
 BulkOperation = Literal["create", "upsert", "update", "suspend", "reactivate", "delete"]
 ItemState = Literal["succeeded", "failed", "unchanged", "skipped"]
 JobState = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled"]
-#: Seconds between two looks at a job whose stream has ended.
-_INTERVAL = 1.0
+#: Seconds between two looks at a job whose stream has ended: at first, and at most while it does not change.
+_SHORTEST, _LONGEST = 1.0, 15.0
 
 
 class Bulk:
@@ -79,8 +79,9 @@ class Bulk:
         The API's stream of progress is read, and the job itself where the stream ends early.
         """
         last: BulkJob | None = None
+        interval = _SHORTEST
         while last is None or last.finished_at is None:
-            current = self.get(job)
+            current, before = self.get(job), last
             if current != last:
                 last = current
                 yield last
@@ -91,7 +92,8 @@ class Bulk:
                             last = streamed
                             yield last
             if last.finished_at is None:
-                self._transport.sleep(_INTERVAL)
+                interval = _SHORTEST if last != before else min(2 * interval, _LONGEST)
+                self._transport.sleep(interval)
 
     def wait(self, job: BulkJob | str) -> BulkJob:
         """Wait for the end of a job, and return it."""

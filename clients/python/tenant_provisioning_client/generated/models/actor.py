@@ -12,13 +12,13 @@ T = TypeVar("T", bound="Actor")
 
 @_attrs_frozen(kw_only=True)
 class Actor:
-    """Actor
+    """The actor of an event. `address` and `user_agent` are shown to callers with `audit:read`.
 
     Attributes:
-        sub (None | str):
-        partner (None | str):
-        address (None | str | Unset): Only for callers with `audit:read`.
-        user_agent (None | str | Unset): Only for callers with `audit:read`.
+        sub (None | str): The subject of the token; null if it is not known.
+        partner (None | str): The partner of the token; null if it names none.
+        address (None | str | Unset): The IP address of the request. Only callers with `audit:read` see it.
+        user_agent (None | str | Unset): The `User-Agent` of the request. Only callers with `audit:read` see it.
     """
 
     sub: None | str

@@ -11,15 +11,20 @@ T = TypeVar("T", bound="Attempt")
 
 @_attrs_frozen(kw_only=True)
 class Attempt:
-    """Attempt
+    """One attempt of a delivery: the `status` and the beginning of the response (`answer`), or an `error`.
 
-    Attributes:
-        number (int):
-        at (datetime.datetime):
-        status (int | None):
-        latency_ms (int):
-        error (None | str):
-        answer (None | str):
+    `answer` holds up to 8 KiB of a response, 1 KiB of a successful one. It is null if there was no response, if the
+    tenant has been purged, and for non-administrators if a server in an internal network sent it.
+
+        Attributes:
+            number (int): The number of the attempt, counted from 1.
+            at (datetime.datetime): The time of the attempt.
+            status (int | None): The HTTP status of the response; null if there was none.
+            latency_ms (int): The duration of the attempt, in milliseconds.
+            error (None | str): Why there was no response, in a few words; null if there was one.
+            answer (None | str): The beginning of the response: up to 8 KiB, or 1 KiB of a successful one. Null if there
+                was none, the tenant has been purged, or a server in an internal network sent it and you are no
+                administrator.
     """
 
     number: int

@@ -16,15 +16,15 @@ T = TypeVar("T", bound="BulkItem")
 
 @_attrs_frozen(kw_only=True)
 class BulkItem:
-    """BulkItem
+    """The result of a row. `status` is the status of the equivalent single call, null for a skipped row.
 
     Attributes:
-        row (int):
-        state (BulkItemState):
-        status (int | None):
-        tenant (None | str):
-        external_id (None | str):
-        problem (None | RowProblem):
+        row (int): The number of the row, counted from 1.
+        state (BulkItemState): The result of the row.
+        status (int | None): The HTTP status of the equivalent single call; null for a skipped row.
+        tenant (None | str): The id of the tenant; null if there is none.
+        external_id (None | str): The external id of the row or its tenant; null if there is none.
+        problem (None | RowProblem): Why the row failed; null if it did not.
     """
 
     row: int

@@ -15,24 +15,24 @@ T = TypeVar("T", bound="BulkJob")
 
 @_attrs_frozen(kw_only=True)
 class BulkJob:
-    """BulkJob
+    """A bulk job with the counts of its finished rows. `rate` is in rows per second.
 
     Attributes:
-        job (str):
-        partner (str):
-        operation (BulkJobOperation):
-        mode (BulkJobMode):
-        validate_only (bool):
-        state (BulkJobState):
-        total (int):
-        processed (int):
-        succeeded (int):
-        failed (int):
-        unchanged (int):
-        rate (float):
-        created_at (datetime.datetime):
-        started_at (datetime.datetime | None):
-        finished_at (datetime.datetime | None):
+        job (str): The id of the job.
+        partner (str): The partner to whom the job belongs.
+        operation (BulkJobOperation): What is done with each row.
+        mode (BulkJobMode): `partial`: an invalid row fails alone. `atomic`: no row takes effect if one fails.
+        validate_only (bool): True for a dry run, which leaves nothing but its results.
+        state (BulkJobState): The state of the job.
+        total (int): The number of rows.
+        processed (int): The number of rows that are done.
+        succeeded (int): The number of rows that took effect.
+        failed (int): The number of rows that failed.
+        unchanged (int): The number of rows that found nothing to change.
+        rate (float): The speed so far, in rows per second.
+        created_at (datetime.datetime): The time of the upload.
+        started_at (datetime.datetime | None): The time at which the first row was started; null before that.
+        finished_at (datetime.datetime | None): The time at which the job ended; null before that.
     """
 
     job: str

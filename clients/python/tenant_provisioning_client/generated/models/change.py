@@ -10,11 +10,11 @@ T = TypeVar("T", bound="Change")
 
 @_attrs_frozen(kw_only=True)
 class Change:
-    """Change
+    """The previous and the new value of a field.
 
     Attributes:
-        previous (Any): The value before the change: any JSON value, null if there was none.
-        new (Any): The value after the change: any JSON value.
+        previous (Any): The value before the change: any JSON value; null if there was none.
+        new (Any): The value after the change: any JSON value; null if it was removed.
     """
 
     previous: Any

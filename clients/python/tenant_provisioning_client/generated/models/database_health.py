@@ -12,11 +12,11 @@ T = TypeVar("T", bound="DatabaseHealth")
 
 @_attrs_frozen(kw_only=True)
 class DatabaseHealth:
-    """DatabaseHealth
+    """The database: the time of its response in milliseconds, and `read-only` while it refuses writes.
 
     Attributes:
-        status (DatabaseHealthStatus):
-        latency_ms (float):
+        status (DatabaseHealthStatus): `read-only` while the database refuses writes.
+        latency_ms (float): The time that the database took to answer, in milliseconds.
     """
 
     status: DatabaseHealthStatus

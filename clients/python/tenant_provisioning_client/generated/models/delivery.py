@@ -13,20 +13,20 @@ T = TypeVar("T", bound="Delivery")
 
 @_attrs_frozen(kw_only=True)
 class Delivery:
-    """Delivery
+    """The delivery of one event to one endpoint. `event` is sent as `webhook-id` with every attempt.
 
     Attributes:
-        delivery (str):
-        webhook (str):
-        partner (str):
-        event (str):
-        tenant (None | str):
-        state (DeliveryState):
-        attempts (int):
+        delivery (str): The id of the delivery.
+        webhook (str): The id of the endpoint.
+        partner (str): The partner to whom the endpoint belongs.
+        event (str): The id of the event, sent as `webhook-id` with every attempt.
+        tenant (None | str): The id of the tenant that the event is about; null for other events.
+        state (DeliveryState): Whether the event is still to be sent, has arrived, or is given up.
+        attempts (int): How often it was sent so far.
         resent (bool): Whether it was requested by hand and is attempted once.
-        next_attempt_at (datetime.datetime | None):
-        created_at (datetime.datetime):
-        finished_at (datetime.datetime | None):
+        next_attempt_at (datetime.datetime | None): The time of the next attempt; null if none is planned.
+        created_at (datetime.datetime): The time at which the delivery was created.
+        finished_at (datetime.datetime | None): The time at which it succeeded or was given up; null before that.
     """
 
     delivery: str

@@ -17,21 +17,21 @@ T = TypeVar("T", bound="DeliveryHistory")
 
 @_attrs_frozen(kw_only=True)
 class DeliveryHistory:
-    """DeliveryHistory
+    """A delivery with its attempts.
 
     Attributes:
-        delivery (str):
-        webhook (str):
-        partner (str):
-        event (str):
-        tenant (None | str):
-        state (DeliveryHistoryState):
-        attempts (int):
+        delivery (str): The id of the delivery.
+        webhook (str): The id of the endpoint.
+        partner (str): The partner to whom the endpoint belongs.
+        event (str): The id of the event, sent as `webhook-id` with every attempt.
+        tenant (None | str): The id of the tenant that the event is about; null for other events.
+        state (DeliveryHistoryState): Whether the event is still to be sent, has arrived, or is given up.
+        attempts (int): How often it was sent so far.
         resent (bool): Whether it was requested by hand and is attempted once.
-        next_attempt_at (datetime.datetime | None):
-        created_at (datetime.datetime):
-        finished_at (datetime.datetime | None):
-        history (list[Attempt]):
+        next_attempt_at (datetime.datetime | None): The time of the next attempt; null if none is planned.
+        created_at (datetime.datetime): The time at which the delivery was created.
+        finished_at (datetime.datetime | None): The time at which it succeeded or was given up; null before that.
+        history (list[Attempt]): The attempts, in order.
     """
 
     delivery: str

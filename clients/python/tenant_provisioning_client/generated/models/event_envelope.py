@@ -16,17 +16,24 @@ T = TypeVar("T", bound="EventEnvelope")
 
 @_attrs_frozen(kw_only=True)
 class EventEnvelope:
-    """EventEnvelope
+    """An event. `data` is the tenant, webhook or other object after the event, `changes` holds each changed field.
 
-    Attributes:
-        id (str):
-        type_ (str):
-        timestamp (datetime.datetime):
-        partner (str):
-        tenant (None | str):
-        request_id (None | str):
-        actor (Actor):
-        changes (EventEnvelopeChanges):
+    Callers without `webhook:read` see only the id of a webhook.
+
+    For an object such as `metadata`, `previous` and `new` hold the members that differ; a missing member was
+    absent. Some days after a tenant is purged, its identifying data is removed from `data`, and `erased: true` is
+    added.
+
+        Attributes:
+            id (str): The id of the event; the same in the feed and in every delivery.
+            type_ (str): The type of the event. New types may be added.
+            timestamp (datetime.datetime): The time of the change.
+            partner (str): The partner in whose feed the event is.
+            tenant (None | str): The id of the tenant that the event is about; null for other events.
+            request_id (None | str): The id of the request that caused the event; null if none did.
+            actor (Actor): The actor of an event. `address` and `user_agent` are shown to callers with `audit:read`.
+            changes (EventEnvelopeChanges): Each field that changed, with its values before and after; empty for a
+                creation.
     """
 
     id: str

@@ -14,7 +14,7 @@ T = TypeVar("T", bound="EventEnvelopeChanges")
 
 @_attrs_frozen(eq=False)
 class EventEnvelopeChanges(Mapping[str, "Change"]):
-    """EventEnvelopeChanges"""
+    """Each field that changed, with its values before and after; empty for a creation."""
 
     additional_properties: Mapping[str, Change] = _attrs_field(factory=dict)
 

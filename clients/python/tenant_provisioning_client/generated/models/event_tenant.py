@@ -21,22 +21,32 @@ class EventTenant:
     """A tenant after the event. Some days after it was purged, only its ids, status, version and times are left.
 
     Attributes:
-        tenant (str):
-        partner (str):
-        status (EventTenantStatus):
-        version (int):
-        created_at (datetime.datetime):
-        updated_at (datetime.datetime):
-        deleted_at (datetime.datetime | None):
-        purge_at (datetime.datetime | None):
-        external_id (None | str | Unset):
-        client_name (str | Unset):
-        email (str | Unset): An email address with valid syntax (no DNS lookup); stored as sent.
-        phone_number (None | str | Unset): A telephone number: digits and the usual signs.
-        industry (None | str | Unset):
-        plan (None | str | Unset): The name of a plan; one of the host's `plans` if it declares any.
-        metadata (EventTenantMetadata | Unset): Up to 50 strings by key.
-        suspended_reason (None | str | Unset):
+        tenant (str): The id of the tenant, which the server chooses. It never changes.
+        partner (str): The partner to which the tenant belongs.
+        status (EventTenantStatus): The state of the tenant. `provisioning` until the application has set it up,
+            `failed` if it could not.
+        version (int): The number of the tenant's current version, from 1, raised by each change. `ETag` has it in
+            quotes.
+        created_at (datetime.datetime): The time of the creation.
+        updated_at (datetime.datetime): The time of the last change.
+        deleted_at (datetime.datetime | None): The time of the deletion; null unless the tenant is deleted.
+        purge_at (datetime.datetime | None): The time from which a deleted tenant is removed for good; until then it
+            can be restored. Null unless it is deleted.
+        external_id (None | str | Unset): Your own id of the tenant, unique among your tenants; null or absent if
+            you have none. 1 to 128 characters.
+        client_name (str | Unset): The name of the customer. 1 to 255 characters after white space around it is
+            removed; one must be visible.
+        email (str | Unset): The email address of the customer's first administrator, unique among your tenants
+            without regard to case. It is stored as it was sent. 254 characters at most.
+        phone_number (None | str | Unset): A telephone number; null or absent if there is none.
+        industry (None | str | Unset): The industry of the customer, in your own words; null or absent if it is not
+            known. 100 characters at most.
+        plan (None | str | Unset): The name of the commercial plan; null or absent for a tenant without one. 100
+            characters at most.
+        metadata (EventTenantMetadata | Unset): Your own data about the tenant, by key; null means none. Up to 50
+            keys of 1 to 40 characters, with texts of up to 500 characters.
+        suspended_reason (None | str | Unset): The reason that was given for the suspension; null if there is none
+            or the tenant is not suspended.
         erased (bool | Unset): True once the identifying data of a purged tenant was removed from the event; else
             absent.
     """

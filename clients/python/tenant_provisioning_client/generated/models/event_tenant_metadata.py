@@ -10,7 +10,10 @@ T = TypeVar("T", bound="EventTenantMetadata")
 
 @_attrs_frozen(eq=False)
 class EventTenantMetadata(Mapping[str, "str"]):
-    """Up to 50 strings by key."""
+    """Your own data about the tenant, by key; null means none. Up to 50 keys of 1 to 40 characters, with texts of up
+    to 500 characters.
+
+    """
 
     additional_properties: Mapping[str, str] = _attrs_field(factory=dict)
 

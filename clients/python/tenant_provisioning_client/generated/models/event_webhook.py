@@ -22,20 +22,24 @@ class EventWebhook:
     `webhook`, `url`, `enabled` and `disabled_reason`.
 
         Attributes:
-            webhook (str):
-            partner (str | Unset):
-            url (str | Unset): The URL that webhooks are sent to.
-            description (None | str | Unset):
-            events (list[str] | Unset): Event types or globs such as `*`, `tenant.*`, `tenant.created`, `*.deleted`;
-                duplicates are dropped.
-            signing (EventWebhookSigning | Unset):
-            enabled (bool | Unset): A boolean.
+            webhook (str): The id of the endpoint.
+            partner (str | Unset): The partner to whom the endpoint belongs.
+            url (str | Unset): The URL that events are sent to by `POST`. 2048 characters at most.
+            description (None | str | Unset): What the endpoint is for, in your own words; null for nothing. 255
+                characters at most.
+            events (list[str] | Unset): Which events are sent: 1 to 50 types, or globs with `*` for any part. By default
+                all, except changes of endpoints.
+            signing (EventWebhookSigning | Unset): The signature scheme: `v1` is HMAC-SHA256 with a shared secret, `v1a`
+                is Ed25519 with a public key. By default `v1`.
+            enabled (bool | Unset): Whether events are sent. By default true.
             disabled_reason (EventWebhookDisabledReasonType0 | None | Unset):
-            failing_since (datetime.datetime | None | Unset):
+            failing_since (datetime.datetime | None | Unset): The time since which every attempt has failed; null if the
+                last one succeeded.
             public_key (None | str | Unset): The public key that verifies `v1a` signatures; null for `v1`.
-            version (int | Unset):
-            created_at (datetime.datetime | Unset):
-            updated_at (datetime.datetime | Unset):
+            version (int | Unset): The number of the endpoint's current version, from 1, raised by each change. `ETag`
+                has it in quotes.
+            created_at (datetime.datetime | Unset): The time of the creation.
+            updated_at (datetime.datetime | Unset): The time of the last change.
     """
 
     webhook: str

@@ -17,14 +17,15 @@ class FinishedBulkJob:
     """A bulk job that has finished, with the counts of its rows.
 
     Attributes:
-        job (str):
-        operation (FinishedBulkJobOperation):
-        mode (FinishedBulkJobMode):
-        state (FinishedBulkJobState):
-        total (int):
-        succeeded (int):
-        failed (int):
-        unchanged (int):
+        job (str): The id of the job.
+        operation (FinishedBulkJobOperation): What is done with each row.
+        mode (FinishedBulkJobMode): `partial`: an invalid row fails alone. `atomic`: no row takes effect if one
+            fails.
+        state (FinishedBulkJobState): The state of the job.
+        total (int): The number of rows.
+        succeeded (int): The number of rows that took effect.
+        failed (int): The number of rows that failed.
+        unchanged (int): The number of rows that found nothing to change.
     """
 
     job: str

@@ -17,12 +17,15 @@ T = TypeVar("T", bound="Health")
 
 @_attrs_frozen(kw_only=True)
 class Health:
-    """Health
+    """`degraded` if the workers are late or the database is read-only. An unreachable database is a problem document
+    (503).
 
-    Attributes:
-        status (HealthStatus):
-        database (DatabaseHealth):
-        worker (WorkerHealth):
+        Attributes:
+            status (HealthStatus): `degraded` if the workers are late or the database refuses writes.
+            database (DatabaseHealth): The database: the time of its response in milliseconds, and `read-only` while it
+                refuses writes.
+            worker (WorkerHealth): The backlog of the workers, all kinds of work together (steps, deliveries, bulk jobs,
+                events without a position in the feed): the number of due items, and the age of the oldest in seconds.
     """
 
     status: HealthStatus

@@ -10,11 +10,10 @@ T = TypeVar("T", bound="InputError")
 
 @_attrs_frozen(kw_only=True)
 class InputError:
-    """InputError
+    """One error in the input: where it is, and what is wrong.
 
     Attributes:
-        pointer (str): The place of the error in the body, or the name of a parameter, as a JSON pointer in URI
-            fragment form (RFC 6901 §6).
+        pointer (str): The place of the error in the body, or the name of a parameter (RFC 6901 §6).
         code (str): The stable code of the error, for programs. New codes may be added.
         detail (str): An explanation for people, in English.
     """

@@ -13,21 +13,23 @@ T = TypeVar("T", bound="Partner")
 
 @_attrs_frozen(kw_only=True)
 class Partner:
-    """Partner
+    """A partner. Null in `max_tenants` or `allowed_plans` means no limit.
 
     Attributes:
-        partner (str):
-        name (None | str):
-        contact (None | str):
-        status (PartnerStatus):
-        suspended_reason (None | str):
-        parent (None | str): The id of a partner.
-        max_tenants (int | None): A non-negative integer.
-        allowed_plans (list[str] | None): A list of plan names without duplicates; from the host's `plans` if it
-            declares any.
-        version (int):
-        created_at (datetime.datetime):
-        updated_at (datetime.datetime):
+        partner (str): The id of the partner, as tokens name it.
+        name (None | str): The name of the partner, for people; null if none is known. 1 to 255 characters.
+        contact (None | str): How to reach the partner, such as an email address; null if it is not known. 1 to 255
+            characters.
+        status (PartnerStatus): `suspended` refuses all of the partner's requests.
+        suspended_reason (None | str): The reason of the suspension; null if there is none. 1 to 500 characters.
+        parent (None | str): The partner above this one, which sees its tenants; null if there is none.
+        max_tenants (int | None): How many tenants the partner may have, without deleted ones; null for no limit.
+        allowed_plans (list[str] | None): The plans that the partner may use for its tenants, up to 100; null for
+            all.
+        version (int): The number of the partner's current version, from 1, raised by each change. `ETag` has it in
+            quotes.
+        created_at (datetime.datetime): The time of the registration.
+        updated_at (datetime.datetime): The time of the last change.
     """
 
     partner: str

@@ -20,14 +20,15 @@ class PartnerSettingsUpdatedEvent:
     """A partner's defaults for the settings of its tenants were changed.
 
     Attributes:
-        id (str):
+        id (str): The id of the event; the same in the feed and in every delivery.
         type_ (str): `partner.settings_updated`.
-        timestamp (datetime.datetime):
-        partner (str):
-        tenant (None | str):
-        request_id (None | str):
-        actor (Actor):
-        changes (EventEnvelopeChanges):
+        timestamp (datetime.datetime): The time of the change.
+        partner (str): The partner in whose feed the event is.
+        tenant (None | str): The id of the tenant that the event is about; null for other events.
+        request_id (None | str): The id of the request that caused the event; null if none did.
+        actor (Actor): The actor of an event. `address` and `user_agent` are shown to callers with `audit:read`.
+        changes (EventEnvelopeChanges): Each field that changed, with its values before and after; empty for a
+            creation.
         data (EventPartner): A partner after the event.
     """
 

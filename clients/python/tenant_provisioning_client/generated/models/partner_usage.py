@@ -14,15 +14,15 @@ T = TypeVar("T", bound="PartnerUsage")
 
 @_attrs_frozen(kw_only=True)
 class PartnerUsage:
-    """PartnerUsage
+    """A partner's tenants, and how many more it may have; deleted tenants do not count against the limit.
 
     Attributes:
-        partner (str):
-        name (None | str):
-        status (str):
-        tenants (TenantCount):
-        max_tenants (int | None):
-        remaining (int | None):
+        partner (str): The id of the partner.
+        name (None | str): The name of the partner; null if none is known.
+        status (str): The status of the partner: `active` or `suspended`.
+        tenants (TenantCount): The number of tenants in each status.
+        max_tenants (int | None): How many tenants the partner may have, without deleted ones; null for no limit.
+        remaining (int | None): How many more tenants the partner may create; null for no limit.
     """
 
     partner: str

@@ -14,15 +14,15 @@ T = TypeVar("T", bound="ProblemExplanation")
 
 @_attrs_frozen(kw_only=True)
 class ProblemExplanation:
-    """ProblemExplanation
+    """The meaning of a problem code, with an example document.
 
     Attributes:
-        type_ (str):
-        code (str):
-        title (str):
-        status (int):
-        meaning (str):
-        remedy (str):
+        type_ (str): The address of the page that explains the code.
+        code (str): The stable problem code.
+        title (str): The problem in a few words.
+        status (int): The HTTP status of the response.
+        meaning (str): What has happened, in a sentence or two.
+        remedy (str): What to do about it.
         example (ProblemExplanationExample):
     """
 

@@ -14,10 +14,10 @@ T = TypeVar("T", bound="ProblemIndex")
 
 @_attrs_frozen(kw_only=True)
 class ProblemIndex:
-    """ProblemIndex
+    """All problem codes of this API.
 
     Attributes:
-        items (list[ProblemType]):
+        items (list[ProblemType]): All problem codes, by status.
     """
 
     items: list[ProblemType]

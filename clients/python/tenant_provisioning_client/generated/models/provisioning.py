@@ -18,16 +18,16 @@ T = TypeVar("T", bound="Provisioning")
 
 @_attrs_frozen(kw_only=True)
 class Provisioning:
-    """Provisioning
+    """The progress of a tenant's provisioning, or of its deprovisioning once that has begun.
 
     Attributes:
-        tenant (str):
-        phase (ProvisioningPhase):
-        state (ProvisioningState):
-        round_ (int):
-        created_at (datetime.datetime):
-        finished_at (datetime.datetime | None):
-        steps (list[Step]):
+        tenant (str): The id of the tenant.
+        phase (ProvisioningPhase): Whether the application sets the tenant up or cleans up after it.
+        state (ProvisioningState): The state of the whole run.
+        round_ (int): How often the run was started; it begins with 1, and each retry adds 1.
+        created_at (datetime.datetime): The time at which the run was planned.
+        finished_at (datetime.datetime | None): The time at which the run ended; null before that.
+        steps (list[Step]): The steps in the order in which they were declared.
     """
 
     tenant: str

@@ -11,12 +11,12 @@ T = TypeVar("T", bound="Recovered")
 
 @_attrs_frozen(kw_only=True)
 class Recovered:
-    """Recovered
+    """The number of `deliveries` created for events since that time.
 
     Attributes:
-        webhook (str):
-        since (datetime.datetime):
-        deliveries (int):
+        webhook (str): The id of the endpoint.
+        since (datetime.datetime): The time from which events are sent again.
+        deliveries (int): The number of deliveries that were created.
     """
 
     webhook: str

@@ -16,20 +16,21 @@ T = TypeVar("T", bound="RowProblem")
 
 @_attrs_frozen(kw_only=True)
 class RowProblem:
-    """RowProblem
+    """The problem (RFC 9457) of a failed row: the members of the single call's problem, without `instance` and
+    `request_id`.
 
-    Attributes:
-        type_ (str):
-        title (str):
-        status (int):
-        code (str):
-        detail (str):
-        line (int):
-        errors (list[InputError] | Unset):
-        errors_omitted (int | Unset):
-        field (str | Unset):
-        conflicting_tenant (str | Unset):
-        first_row (int | Unset):
+        Attributes:
+            type_ (str): The address of a page that explains the code.
+            title (str): The problem in a few words.
+            status (int): The HTTP status of the equivalent single call.
+            code (str): The stable problem code, for programs. New codes may be added.
+            detail (str): An explanation of this occurrence for people, in English.
+            line (int): The row's line in the upload, counted from 1.
+            errors (list[InputError] | Unset): The errors in the row; absent if its input is not the problem.
+            errors_omitted (int | Unset): The number of errors that `errors` leaves out; absent if it lists all.
+            field (str | Unset): Of `tenant-exists`: the field whose value is taken.
+            conflicting_tenant (str | Unset): Of `tenant-exists`: the id of the tenant that has the value.
+            first_row (int | Unset): Of `duplicate-row`: the number of the earlier row, counted from 1.
     """
 
     type_: str

@@ -16,14 +16,15 @@ T = TypeVar("T", bound="Settings")
 
 @_attrs_frozen(kw_only=True)
 class Settings:
-    """Settings
+    """Settings: the effective values, the explicit ones and the source of each key. Secrets are shown as `********`.
 
     Attributes:
-        version (int):
+        version (int): The number of the current version; 0 until something is set. `ETag` has it in quotes.
         effective (EffectiveSettings): The values that apply to the tenant, wherever they come from, by namespace
             and key.
         explicit (ExplicitSettings): The values that were set here rather than inherited, by namespace and key.
-        sources (SettingsSources):
+        sources (SettingsSources): Where each effective value comes from, by namespace and key with a dot between
+            them.
     """
 
     version: int

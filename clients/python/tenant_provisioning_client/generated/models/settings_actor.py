@@ -10,11 +10,11 @@ T = TypeVar("T", bound="SettingsActor")
 
 @_attrs_frozen(kw_only=True)
 class SettingsActor:
-    """SettingsActor
+    """The author of a version.
 
     Attributes:
-        sub (str):
-        partner (str):
+        sub (str): The subject of the token with which the version was made.
+        partner (str): The partner on whose behalf it was made.
     """
 
     sub: str

@@ -15,7 +15,7 @@ T = TypeVar("T", bound="SettingsSources")
 
 @_attrs_frozen(eq=False)
 class SettingsSources(Mapping[str, "SettingsSourcesAdditionalProperty"]):
-    """SettingsSources"""
+    """Where each effective value comes from, by namespace and key with a dot between them."""
 
     additional_properties: Mapping[str, SettingsSourcesAdditionalProperty] = _attrs_field(factory=dict)
 

@@ -16,14 +16,15 @@ T = TypeVar("T", bound="SettingsVersion")
 
 @_attrs_frozen(kw_only=True)
 class SettingsVersion:
-    """SettingsVersion
+    """One version of settings: its author, its time, and each changed key. Secrets are shown as `********`.
 
     Attributes:
-        version (int):
-        timestamp (datetime.datetime):
-        actor (SettingsActor):
-        request_id (None | str):
-        changes (SettingsVersionChanges):
+        version (int): The number of the version.
+        timestamp (datetime.datetime): The time of the version.
+        actor (SettingsActor): The author of a version.
+        request_id (None | str): The id of the request that made the version; null if there was none.
+        changes (SettingsVersionChanges): Each changed key, as namespace and key with a dot between them, with its
+            values before and after.
     """
 
     version: int

@@ -14,7 +14,7 @@ T = TypeVar("T", bound="SettingsVersionChanges")
 
 @_attrs_frozen(eq=False)
 class SettingsVersionChanges(Mapping[str, "Change"]):
-    """SettingsVersionChanges"""
+    """Each changed key, as namespace and key with a dot between them, with its values before and after."""
 
     additional_properties: Mapping[str, Change] = _attrs_field(factory=dict)
 

@@ -17,18 +17,18 @@ T = TypeVar("T", bound="Step")
 
 @_attrs_frozen(kw_only=True)
 class Step:
-    """Step
+    """One step of the application. `attempts` counts those so far; `after` names the steps that it waits for.
 
     Attributes:
-        name (str):
-        after (list[str]):
-        state (StepState):
-        attempts (int):
-        undo_attempts (int):
-        started_at (datetime.datetime | None):
-        finished_at (datetime.datetime | None):
-        next_attempt_at (datetime.datetime | None):
-        error (None | StepError):
+        name (str): The name of the step.
+        after (list[str]): The steps that must succeed before this one starts.
+        state (StepState): The state of the step.
+        attempts (int): How often the step was attempted so far.
+        undo_attempts (int): How often undoing the step was attempted so far.
+        started_at (datetime.datetime | None): The time of the first attempt; null before it.
+        finished_at (datetime.datetime | None): The time at which the step ended; null before that.
+        next_attempt_at (datetime.datetime | None): The time of the next attempt; null if none is planned.
+        error (None | StepError): The error of the last attempt; null if it succeeded.
     """
 
     name: str

@@ -10,11 +10,11 @@ T = TypeVar("T", bound="StepError")
 
 @_attrs_frozen(kw_only=True)
 class StepError:
-    """StepError
+    """The error of the last attempt.
 
     Attributes:
-        class_ (str):
-        message (str):
+        class_ (str): The class of the application's exception.
+        message (str): The text of the exception.
     """
 
     class_: str

@@ -17,25 +17,35 @@ T = TypeVar("T", bound="Tenant")
 
 @_attrs_frozen(kw_only=True)
 class Tenant:
-    """Tenant
+    """A tenant: a customer of yours, or a part of one, with data of its own in this application.
 
     Attributes:
-        tenant (str):
-        partner (str):
-        external_id (None | str):
-        client_name (str):
-        email (str): An email address with valid syntax (no DNS lookup); stored as sent.
-        phone_number (None | str): A telephone number: digits and the usual signs.
-        industry (None | str):
-        plan (None | str): The name of a plan; one of the host's `plans` if it declares any.
-        metadata (TenantMetadata): Up to 50 strings by key.
-        status (TenantStatus):
-        suspended_reason (None | str):
-        version (int):
-        created_at (datetime.datetime):
-        updated_at (datetime.datetime):
-        deleted_at (datetime.datetime | None):
-        purge_at (datetime.datetime | None):
+        tenant (str): The id of the tenant, which the server chooses. It never changes.
+        partner (str): The partner to which the tenant belongs.
+        external_id (None | str): Your own id of the tenant, unique among your tenants; null or absent if you have
+            none. 1 to 128 characters.
+        client_name (str): The name of the customer. 1 to 255 characters after white space around it is removed; one
+            must be visible.
+        email (str): The email address of the customer's first administrator, unique among your tenants without
+            regard to case. It is stored as it was sent. 254 characters at most.
+        phone_number (None | str): A telephone number; null or absent if there is none.
+        industry (None | str): The industry of the customer, in your own words; null or absent if it is not known.
+            100 characters at most.
+        plan (None | str): The name of the commercial plan; null or absent for a tenant without one. 100 characters
+            at most.
+        metadata (TenantMetadata): Your own data about the tenant, by key; null means none. Up to 50 keys of 1 to 40
+            characters, with texts of up to 500 characters.
+        status (TenantStatus): The state of the tenant. `provisioning` until the application has set it up, `failed`
+            if it could not.
+        suspended_reason (None | str): The reason that was given for the suspension; null if there is none or the
+            tenant is not suspended.
+        version (int): The number of the tenant's current version, from 1, raised by each change. `ETag` has it in
+            quotes.
+        created_at (datetime.datetime): The time of the creation.
+        updated_at (datetime.datetime): The time of the last change.
+        deleted_at (datetime.datetime | None): The time of the deletion; null unless the tenant is deleted.
+        purge_at (datetime.datetime | None): The time from which a deleted tenant is removed for good; until then it
+            can be restored. Null unless it is deleted.
     """
 
     tenant: str

@@ -10,15 +10,15 @@ T = TypeVar("T", bound="TenantCount")
 
 @_attrs_frozen(kw_only=True)
 class TenantCount:
-    """TenantCount
+    """The number of tenants in each status.
 
     Attributes:
-        active (int):
-        suspended (int):
-        provisioning (int):
-        failed (int):
-        deleted (int):
-        total (int):
+        active (int): The number of tenants that are `active`.
+        suspended (int): The number of tenants that are `suspended`.
+        provisioning (int): The number of tenants that are `provisioning`.
+        failed (int): The number of tenants that are `failed`.
+        deleted (int): The number of tenants that are `deleted` and can still be restored.
+        total (int): The number of all tenants, deleted ones included.
     """
 
     active: int

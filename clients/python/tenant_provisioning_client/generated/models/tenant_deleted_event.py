@@ -20,14 +20,15 @@ class TenantDeletedEvent:
     """A tenant was deleted. It can be restored until `purge_at`.
 
     Attributes:
-        id (str):
+        id (str): The id of the event; the same in the feed and in every delivery.
         type_ (str): `tenant.deleted`.
-        timestamp (datetime.datetime):
-        partner (str):
-        tenant (None | str):
-        request_id (None | str):
-        actor (Actor):
-        changes (EventEnvelopeChanges):
+        timestamp (datetime.datetime): The time of the change.
+        partner (str): The partner in whose feed the event is.
+        tenant (None | str): The id of the tenant that the event is about; null for other events.
+        request_id (None | str): The id of the request that caused the event; null if none did.
+        actor (Actor): The actor of an event. `address` and `user_agent` are shown to callers with `audit:read`.
+        changes (EventEnvelopeChanges): Each field that changed, with its values before and after; empty for a
+            creation.
         data (EventTenant): A tenant after the event. Some days after it was purged, only its ids, status, version
             and times are left.
     """

@@ -14,23 +14,27 @@ T = TypeVar("T", bound="Webhook")
 
 @_attrs_frozen(kw_only=True)
 class Webhook:
-    """Webhook
+    """A webhook endpoint of a partner. `disabled_reason` is null unless the endpoint was disabled automatically.
 
     Attributes:
-        webhook (str):
-        partner (str):
-        url (str): The URL that webhooks are sent to.
-        description (None | str):
-        events (list[str]): Event types or globs such as `*`, `tenant.*`, `tenant.created`, `*.deleted`; duplicates
-            are dropped.
-        signing (WebhookSigning):
-        enabled (bool): A boolean.
+        webhook (str): The id of the endpoint.
+        partner (str): The partner to whom the endpoint belongs.
+        url (str): The URL that events are sent to by `POST`. 2048 characters at most.
+        description (None | str): What the endpoint is for, in your own words; null for nothing. 255 characters at
+            most.
+        events (list[str]): Which events are sent: 1 to 50 types, or globs with `*` for any part. By default all,
+            except changes of endpoints.
+        signing (WebhookSigning): The signature scheme: `v1` is HMAC-SHA256 with a shared secret, `v1a` is Ed25519
+            with a public key. By default `v1`.
+        enabled (bool): Whether events are sent. By default true.
         disabled_reason (None | WebhookDisabledReasonType0):
-        failing_since (datetime.datetime | None):
+        failing_since (datetime.datetime | None): The time since which every attempt has failed; null if the last
+            one succeeded.
         public_key (None | str): The public key that verifies `v1a` signatures; null for `v1`.
-        version (int):
-        created_at (datetime.datetime):
-        updated_at (datetime.datetime):
+        version (int): The number of the endpoint's current version, from 1, raised by each change. `ETag` has it in
+            quotes.
+        created_at (datetime.datetime): The time of the creation.
+        updated_at (datetime.datetime): The time of the last change.
     """
 
     webhook: str

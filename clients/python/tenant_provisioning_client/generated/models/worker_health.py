@@ -12,12 +12,13 @@ T = TypeVar("T", bound="WorkerHealth")
 
 @_attrs_frozen(kw_only=True)
 class WorkerHealth:
-    """WorkerHealth
+    """The backlog of the workers, all kinds of work together (steps, deliveries, bulk jobs, events without a position
+    in the feed): the number of due items, and the age of the oldest in seconds.
 
-    Attributes:
-        status (WorkerHealthStatus):
-        due (int):
-        lag_seconds (float):
+        Attributes:
+            status (WorkerHealthStatus): `late` if the oldest due work has waited for more than 60 seconds.
+            due (int): The number of due items of work of all kinds.
+            lag_seconds (float): How long the oldest due work has waited, in seconds.
     """
 
     status: WorkerHealthStatus
