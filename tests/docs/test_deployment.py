@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -41,6 +42,8 @@ def write_configurations(folder: Path, port: int) -> None:
 def test_server_configuration_serves_the_api(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which(command.split()[0], path=f"{BIN}:{os.environ['PATH']}") is None:
         pytest.skip(f"{command.split()[0].replace('uwsgi', 'uWSGI')} is not installed")
+    if "gevent" in command and importlib.util.find_spec("gevent") is None:
+        pytest.skip("gevent is not installed")
     for name, value in make_config().items():
         if name != "PROVISIONING_ENGINE":
             monkeypatch.setenv(f"FLASK_{name}", value if isinstance(value, str) else json.dumps(value))

@@ -22,10 +22,10 @@ KNOWN = {
     r"TRUSTED_HOSTS came with Flask 3\.1": "the environment of floors has Flask 2.3",
     r"this SQLAlchemy has no such option": "the environment of floors has SQLAlchemy 2.0.20",
     r"(prometheus|promtool) is not installed$": "a server of the operating system's own, such as Debian's package",
-    r"(uWSGI|gunicorn) is not installed$": "an operating system for which the extra `test` names neither",
+    r"(uWSGI|gunicorn|gevent) is not installed$": "an operating system for which the extra `test` names none",
     r"async views need flask\[async\]": "the extra `test` has asgiref; an environment without it has no such views",
     r"this example is written for Flask-SQLAlchemy 3\.1": "the environment of floors has 3.0",
-    r"could not import '(asgiref|flask_migrate|flask_appbuilder|flask_login|flask_compress)'": "an extra is missing",
+    r"could not import '(asgiref|flask_migrate|flask_appbuilder|flask_login|flask_wtf|flask_compress)'": "an extra is missing",
     r"the extra 'docs' is not installed": "the environments of tox have the extra `test` alone",
 }
 
