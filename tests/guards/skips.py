@@ -25,7 +25,8 @@ KNOWN = {
     r"(uWSGI|gunicorn|gevent) is not installed$": "an operating system for which the extra `test` names none",
     r"async views need flask\[async\]": "the extra `test` has asgiref; an environment without it has no such views",
     r"this example is written for Flask-SQLAlchemy 3\.1": "the environment of floors has 3.0",
-    r"could not import '(asgiref|flask_migrate|flask_appbuilder|flask_login|flask_wtf|flask_compress)'": "an extra is missing",
+    r"could not import '(asgiref|flask_migrate|flask_appbuilder|flask_compress)'": "an extra is missing",
+    r"could not import '(flask_login|flask_wtf)'": "an extra is missing",
     r"the extra 'docs' is not installed": "the environments of tox have the extra `test` alone",
 }
 
