@@ -15,7 +15,9 @@ help:
 	@echo "make test-all  the same, and then the slow ones (make test-slow)"
 	@echo "make test-clients  clients generated from the OpenAPI document, compiled and run (minutes; installs generators)"
 	@echo "make fuzz      requests at random against the demo app (ARGS='--seed 7 --database sqlite ...')"
-	@echo "make lint      ruff, mypy, and which room may import which"
+	@echo "make lint      ruff, mypy, codespell, and which room may import which"
+	@echo "make prose     the style of the documentation's sentences (textlint, Google's rules); needs npm"
+	@echo "make screens   a picture of each page of the documentation, both themes, phone and wide; needs Chromium"
 	@echo "make docs      the documentation, in build/html; a warning is an error"
 	@echo "make client    generates again what follows from the API's document in clients/python"
 	@echo "make build     wheel and sdist, in dist/; those of the client in dist/client/"
@@ -61,6 +63,15 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+prose:
+	npm install --silent --no-save --prefix build/prose textlint@15 @textlint-rule/textlint-rule-preset-google@0.1
+	cp .textlintrc.yml build/prose/
+	cd build/prose && npx textlint --config .textlintrc.yml ../../docs/*.md ../../README.md
+
+screens: docs
+	$(BIN)/python -m tests.support.browser build/html build/screens
 
 docs: .venv/dev.stamp
 	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs build/html
@@ -95,4 +106,4 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "No venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.PHONY: help demo serve test test-slow test-all test-clients fuzz lint docs client build epoch clean
+.PHONY: help demo serve test test-slow test-all test-clients fuzz lint prose screens docs client build epoch clean

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version as read_version
 from pathlib import Path
-
-from pallets_sphinx_themes import get_version
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "flask-tenant-provisioning"
 author = "The flask-tenant-provisioning authors"
 copyright = f"2026, {author}"
-release, version = get_version("flask-tenant-provisioning")
+release = read_version("flask-tenant-provisioning")
+version = ".".join(release.split(".")[:2])
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "pallets_sphinx_themes", "provisioning_docs"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "sphinx_design", "provisioning_docs"]
 default_role = "code"
 smartquotes_action = "qe"  # an option keeps its two dashes
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -31,12 +31,12 @@ nitpick_ignore_regex = [
     ("py:class", r".*\.(guard\.R|hooks\.F)"),
 ]
 
-html_theme = "flask"
-html_theme_options = {"index_sidebar_logo": False}
-html_title = f"flask-tenant-provisioning ({version})"
-html_sidebars = {
-    "index": ["localtoc.html", "searchbox.html"],
-    "**": ["localtoc.html", "relations.html", "searchbox.html"],
-}
+html_theme = "furo"
+html_title = f"flask-tenant-provisioning {version}"
+html_static_path = ["_static"]
+html_css_files = ["guide.css"]
 html_show_sourcelink = False
-version_banner = False  # it would ask PyPI from the reader's browser
+html_copy_source = False
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+copybutton_exclude = ".linenos, .gp, .go"

@@ -50,13 +50,13 @@ logger = logging.getLogger(__name__)
 PREFIX = "PROVISIONING_"
 
 
-def key(default: Any, meaning: str, check: Check, *, secret: bool = False) -> Any:
+def key(default: Any, meaning: str, check: Check, *, secret: bool = False, example: Any = None) -> Any:
     """Declare one key.
 
     `check` validates and converts a configured value. ``None`` is always valid where it is the default. The value of a
-    `secret` key is never shown.
+    `secret` key is never shown. `example` is a value for the documentation, by default the default.
     """
-    metadata = {"meaning": meaning, "check": check, "secret": secret}
+    metadata = {"meaning": meaning, "check": check, "secret": secret, "example": example}
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -135,17 +135,20 @@ class Config:
         "enterprise",
         "`enterprise` mounts the API where the licence allows it; `community` mounts nothing.",
         choice("enterprise", "community"),
+        example="community",
     )
     url_prefix: str = key(
         "/api/provisioning",
         "Where the API is mounted.",
         regex(r"(/[A-Za-z0-9._~-]+)+", "a path such as '/api/provisioning', without a slash at its end"),
+        example="/partners/api",
     )
     mount: str = key(
         "blueprint",
         "`blueprint`: the API is part of the app, and the app's request hooks run for it. `isolated`: a private app "
         "serves everything below the prefix, without the app's request hooks.",
         choice("blueprint", "isolated"),
+        example="isolated",
     )
     max_body_bytes: int = key(1024 * 1024, "The largest request body, in bytes.", number(1024, 1 << 30))
     body_seconds: int = key(10, "How many seconds a request body may take to arrive; 408 after that.", number(1, 3600))
@@ -155,21 +158,24 @@ class Config:
         "bodies, uploads, progress streams, downloads) may occupy fewer than half of them. waitress's own number is "
         "detected.",
         optional(number(1, 100_000)),
+        example=8,
     )
     long_requests: int | None = key(
         None,
         "How many long requests one process serves at a time; 503 `server-busy` beyond. By default fewer than half of "
         "the server's threads, or 3 where their number is unknown.",
         optional(number(1, 100_000)),
+        example=4,
     )
     long_requests_per_partner: int | None = key(
         None,
         "How many long requests one partner may have at a time; 429 `too-many-long-requests` beyond. By default half "
         "of `PROVISIONING_LONG_REQUESTS`, rounded up.",
         optional(number(1, 100_000)),
+        example=2,
     )
     require_if_match: bool = key(
-        False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", flag
+        False, "Demand `If-Match` on every write to a tenant that exists (428 without it).", flag, example=True
     )
     idempotency_hours: int = key(
         24, "Hours for which an `Idempotency-Key` and its response are stored.", number(1, 8760)
@@ -179,26 +185,37 @@ class Config:
         "Where the app stores its own request id: an attribute of `g` or a key of the WSGI environ. The API's "
         "responses, events and log lines then carry that id.",
         text,
+        example="FLASK_REQUEST_ID",
     )
     problem_base_uri: str | None = key(
-        None, "The base URI of a problem's `type`; by default the mount's own `/problems/`.", text
+        None,
+        "The base URI of a problem's `type`; by default the mount's own `/problems/`.",
+        text,
+        example="https://docs.example.com/problems/",
     )
     public_docs: bool = key(
-        True, "`False` requires `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", flag
+        True, "`False` requires `tenant:read` for `/openapi.json`, `/docs` and `/problems/{code}`.", flag, example=False
     )
     openapi_title: str = key(
         "Tenant provisioning", "The title of the API in the OpenAPI document and on the page `/docs`.", text
     )
     openapi_version: str | None = key(
-        None, "The version of the API in the OpenAPI document; by default the version of this package.", text
+        None,
+        "The version of the API in the OpenAPI document; by default the version of this package.",
+        text,
+        example="2026-11",
     )
     openapi_description: str | None = key(
-        None, "What the OpenAPI document says of your API first, in Markdown; the rules of all requests follow.", text
+        None,
+        "What the OpenAPI document says of your API first, in Markdown; the rules of all requests follow.",
+        text,
+        example="Provision workspaces in our help desk.",
     )
     openapi_contact: dict[str, str] | None = key(
         None,
         "Whom partners can ask, in the OpenAPI document: a mapping with one or more of `name`, `url` and `email`.",
         check_contact,
+        example={"name": "Partner support", "email": "partners@example.com"},
     )
     openapi_servers: tuple[str, ...] | None = key(
         None,
@@ -206,11 +223,13 @@ class Config:
         "`https://api.example.com/api/v1/provisioning`; by default its path. The page `/docs` can call its own host "
         "only.",
         check_server_urls,
+        example=["https://api.example.com/api/v1/provisioning"],
     )
     openapi_logo: str | None = key(
         None,
         "The URL of a picture, which the OpenAPI document names in `x-logo` for tools such as Redoc.",
         check_web_url,
+        example="https://example.com/logo.svg",
     )
 
     # The database engine and the tables
@@ -220,12 +239,14 @@ class Config:
         "SQLAlchemy URL, used if `init_app` is given no database. Without either: SQLite in the instance folder.",
         text,
         secret=True,
+        example="postgresql+psycopg://app@db.example.com/app",
     )
     database_options: dict[str, Any] = key(
         None,
         "Further options for SQLAlchemy's `create_engine`, if the extension creates the engine.",
         text_mapping,
         secret=True,
+        example={"pool_size": 8, "max_overflow": 0, "pool_timeout": 5},
     )
     statement_timeout_seconds: int = key(
         10,
@@ -239,22 +260,26 @@ class Config:
         "…): connections send no startup options and prepare no statements. `session`: they do both. If unset, a "
         "pooler is detected and logged.",
         choice("transaction", "session"),
+        example="transaction",
     )
     sqlite_synchronous: str = key(
         "FULL",
         "`FULL`: a committed write survives a power failure; `NORMAL`: only a crash of the process, but writes are "
         "faster.",
         choice("FULL", "NORMAL"),
+        example="NORMAL",
     )
     table_prefix: str = key(
         "provisioning_",
         "The prefix of every table's name.",
         regex(r"[a-z_][a-z0-9_]{0,19}", "1 to 20 of a-z, 0-9 and _, not beginning with a digit"),
+        example="eu_",
     )
     auto_migrate: bool | None = key(
         None,
         "Create and upgrade the tables at start. By default only for the embedded SQLite file.",
         flag,
+        example=True,
     )
     transaction_attempts: int = key(
         6, "How many times a write is attempted if the database reports a serialization failure.", number(1, 50)
@@ -267,6 +292,7 @@ class Config:
         "Signs list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
         text,
         secret=True,
+        example="64 hexadecimal digits of secrets.token_hex(32)",
     )
     encryption_keys: tuple[str, ...] = key(
         (),
@@ -274,32 +300,50 @@ class Config:
         "By default derived from the secret that signs list cursors.",
         check_encryption_keys,
         secret=True,
+        example=["the new key, 64 hexadecimal digits", "the old key, 64 hexadecimal digits"],
     )
     realm: str = key(
         "provisioning",
         "The realm that a 401 names in `WWW-Authenticate`.",
         regex(r"[ !#-\[\]-~]{1,100}", "1 to 100 printable ASCII characters without quote or backslash"),
+        example="example-cloud",
     )
     roles: dict[str, tuple[str, ...]] = key(
-        None, "The permissions that each role grants; replaces the default mapping.", check_roles
+        None,
+        "The permissions that each role grants; replaces the default mapping.",
+        check_roles,
+        example={"reseller": ["tenant:create", "tenant:read"], "provisioning-admin": ["tenant:read", "partner:manage"]},
     )
     admin_roles: tuple[str, ...] = key(
-        ("provisioning-admin",), "The roles that can access every partner's tenants.", texts
+        ("provisioning-admin",),
+        "The roles that can access every partner's tenants.",
+        texts,
+        example=["provisioning-admin", "support"],
     )
-    roles_claim: str = key("roles", "The claim that holds the roles; a dotted path reads a nested claim.", text)
+    roles_claim: str = key(
+        "roles",
+        "The claim that holds the roles; a dotted path reads a nested claim.",
+        text,
+        example="realm_access.roles",
+    )
     partner_claim: str = key(
         "partner_id",
         "The claim that names the partner; a dotted path reads a nested claim. A token without it is refused with 403 "
         "`partner-missing`, except an administrator's.",
         text,
+        example="organisation.id",
     )
     partner_from_sub: bool = key(
-        False, "Use `sub` as the partner if the partner claim is absent: each `sub` is then its own partner.", flag
+        False,
+        "Use `sub` as the partner if the partner claim is absent: each `sub` is then its own partner.",
+        flag,
+        example=True,
     )
     permissions_claim: str | None = key(
         "permissions",
         "The claim that, if present, restricts what the roles grant; None: no claim does.",
         optional(text),
+        example="scp",
     )
     jwt_secret_key: str | None = key(
         None,
@@ -307,26 +351,44 @@ class Config:
         "ignores `JWT_*` and the app's `JWTManager`.",
         text,
         secret=True,
+        example="a secret of the partners' issuer, 32 bytes or more",
     )
     jwt_public_key: str | None = key(
-        None, "The public key (PEM) that verifies them, for RS256, ES256 and similar.", check_pem
+        None,
+        "The public key (PEM) that verifies them, for RS256, ES256 and similar.",
+        check_pem,
+        example="-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----",
     )
     jwt_private_key: str | None = key(
         None,
         "The private key (PEM) with which `flask provisioning token` signs, for RS256, ES256 and similar.",
         check_pem,
         secret=True,
+        example="-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----",
     )
-    jwt_algorithm: str | None = key(None, "The algorithm of an isolated mount's tokens; HS256 if unset.", text)
-    jwt_decode_algorithms: tuple[str, ...] | None = key(None, "Further accepted algorithms, of the same kind.", texts)
+    jwt_algorithm: str | None = key(
+        None, "The algorithm of an isolated mount's tokens; HS256 if unset.", text, example="RS256"
+    )
+    jwt_decode_algorithms: tuple[str, ...] | None = key(
+        None, "Further accepted algorithms, of the same kind.", texts, example=["RS256", "RS512"]
+    )
     jwt_decode_audience: str | tuple[str, ...] | None = key(
-        None, "The audience that tokens must name; at least one if several are listed.", text_or_texts
+        None,
+        "The audience that tokens must name; at least one if several are listed.",
+        text_or_texts,
+        example="provisioning",
     )
     jwt_decode_issuer: str | tuple[str, ...] | None = key(
-        None, "The issuer that tokens must name; one of them if several are listed.", text_or_texts
+        None,
+        "The issuer that tokens must name; one of them if several are listed.",
+        text_or_texts,
+        example="https://id.example.com/realms/partners",
     )
     jwt_decode_leeway: int | None = key(
-        None, "The accepted clock difference in seconds for `exp`, `nbf` and `iat`; 0 if unset.", number(0, 3600)
+        None,
+        "The accepted clock difference in seconds for `exp`, `nbf` and `iat`; 0 if unset.",
+        number(0, 3600),
+        example=10,
     )
     issuers: dict[str, IssuerConfig] = key(
         None,
@@ -335,6 +397,12 @@ class Config:
         "`algorithms`, `audience_claim`, `roles_claim`, `permissions_claim`, `partner_claim`, `roles`, "
         "`default_roles`, `require` and `leeway`. With an issuer, a key of the app's own is not needed.",
         check_issuers,
+        example={
+            "https://id.example.com/realms/partners": {
+                "jwks": "https://id.example.com/realms/partners/protocol/openid-connect/certs",
+                "audience": "provisioning",
+            }
+        },
     )
     token_cache_size: int = key(
         4096,
@@ -349,6 +417,7 @@ class Config:
         "`automatic` registers a partner at its first request; with `admin` only an administrator registers partners, "
         "and requests of others are refused.",
         choice("automatic", "admin"),
+        example="admin",
     )
     partner_cache_seconds: int = key(
         1,
@@ -364,6 +433,7 @@ class Config:
         "How many requests each partner may send to each class of routes (`read`, `write`, `bulk`), for example "
         "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class without an entry has no limit.",
         check_rate_limits,
+        example={"read": "600/minute", "write": "10/second;120/minute", "bulk": "10/minute"},
     )
     rate_limit_storage: str = key(
         MEMORY_STORAGE,
@@ -371,12 +441,17 @@ class Config:
         "Ignored if the app has its own `Limiter`, whose storage is then used.",
         check_rate_limit_storage,
         secret=True,
+        example="redis://127.0.0.1:6379/3",
     )
 
     # Tenants: plans, fields and retention
 
-    plans: tuple[str, ...] | None = key(None, "The plans that tenants can have; any text if unset.", texts)
-    phone_e164: bool = key(False, "Accept only valid E.164 numbers; needs the extra `phone`.", check_phone_e164)
+    plans: tuple[str, ...] | None = key(
+        None, "The plans that tenants can have; any text if unset.", texts, example=["free", "pro"]
+    )
+    phone_e164: bool = key(
+        False, "Accept only valid E.164 numbers; needs the extra `phone`.", check_phone_e164, example=True
+    )
     retention_days: int = key(30, "Days during which a deleted tenant can be restored.", number(0, 36_500))
     event_retention_days: int = key(30, "Days for which events stay in the feed.", number(1, 36_500))
     erasure_days: int = key(
@@ -432,13 +507,17 @@ class Config:
         ("https",),
         "The schemes of URLs that webhooks may be sent to; `http` is for internal receivers.",
         check_url_schemes,
+        example=["https", "http"],
     )
-    webhook_ports: tuple[int, ...] = key((443, 8443), "The ports of such URLs; `[]` allows any.", check_ports)
+    webhook_ports: tuple[int, ...] = key(
+        (443, 8443), "The ports of such URLs; `[]` allows any.", check_ports, example=[443, 8443, 9443]
+    )
     webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = key(
         (),
         "Internal networks that webhooks may be sent to, for example `['10.1.0.0/16']`. Any partner that may manage "
         "webhooks can send requests to every host in them.",
         check_networks,
+        example=["10.1.0.0/16"],
     )
 
     # The work that follows a commit, and its workers
@@ -448,6 +527,7 @@ class Config:
         "What runs the work that follows a commit: `embedded`, a thread of each serving process from its first "
         "request on; `external`, only `flask provisioning worker`; `celery`, the workers of the host's Celery app.",
         check_engine,
+        example="external",
     )
     worker_threads: int = key(8, "How many steps a worker, or a Celery task, runs at once.", number(1, 1000))
     worker_poll_seconds: int = key(
@@ -464,6 +544,7 @@ class Config:
         "Where spans and metrics go: `opentelemetry`, to the SDK that the host sets up (extra `otel`); `prometheus`, "
         "to `GET /metrics` (extra `prometheus`). Empty: nothing is recorded, and neither library is loaded.",
         check_telemetry,
+        example=["prometheus"],
     )
     metrics_token: str | None = key(
         None,
@@ -471,20 +552,33 @@ class Config:
         "`metrics:read`: for Prometheus, as a bearer token that does not expire.",
         optional(regex(r"[A-Za-z0-9._~+/-]{16,512}=*", "a text of 16 to 512 of A-Z a-z 0-9 . _ ~ + / -")),
         secret=True,
+        example="a-random-text-of-16-characters-or-more",
     )
 
     # The licence and the keys that verify it
 
-    license_file: str | None = key(None, "Path of the vendor's signed licence file.", text)
-    license: str | None = key(None, "The signed licence itself, instead of a file.", text, secret=True)
-    license_public_keys: dict[str, str] = key(
-        None, "The vendor's Ed25519 public keys (PEM or base64) by key id.", check_public_keys, secret=True
+    license_file: str | None = key(
+        None, "Path of the vendor's signed licence file.", text, example="/etc/example/provisioning.license"
     )
-    license_revoked: tuple[str, ...] = key((), "Key ids and licence ids that are no longer trusted.", texts)
+    license: str | None = key(
+        None, "The signed licence itself, instead of a file.", text, secret=True, example="the text of the licence file"
+    )
+    license_public_keys: dict[str, str] = key(
+        None,
+        "The vendor's Ed25519 public keys (PEM or base64) by key id.",
+        check_public_keys,
+        secret=True,
+        example={"2026-a": "MCowBQYDK2VwAyEA…"},
+    )
+    license_revoked: tuple[str, ...] = key(
+        (), "Key ids and licence ids that are no longer trusted.", texts, example=["2024-a"]
+    )
     license_reload_seconds: int = key(
         5, "The shortest interval in seconds between two checks of the licence file for changes.", number(0, 86_400)
     )
-    install_id: str | None = key(None, "This installation's id, which a licence may be bound to.", text)
+    install_id: str | None = key(
+        None, "This installation's id, which a licence may be bound to.", text, example="example-production"
+    )
 
     @property
     def jwt_overrides(self) -> dict[str, Any]:

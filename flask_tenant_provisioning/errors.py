@@ -1,6 +1,7 @@
 """The errors that the API returns as problem documents (RFC 9457).
 
-Each class has one code, one status, one title and one remedy, all of which are documented at ``GET /problems/{code}``.
+Each class has one code, one status, one title, one remedy and those who can apply it, all of which are documented at
+``GET /problems/{code}``.
 The code of a branch is the first on its line; the codes after it belong to its subclasses, in their order below.
 
 ProvisioningError           internal-error
@@ -26,6 +27,7 @@ ProvisioningError           internal-error
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -34,6 +36,17 @@ class Fault(NamedTuple):
 
     code: str
     detail: str
+
+
+class Mender(StrEnum):
+    """A person who can mend what a problem is about."""
+
+    #: The developer of the partner's integration: by another request, or by waiting.
+    PARTNER = "partner"
+    #: The administrator who gives the partner's people and programs their roles and tokens.
+    PARTNER_ADMINISTRATOR = "partner-administrator"
+    #: The operator of the host: by a setting, a quota, a licence, or a repair.
+    OPERATOR = "operator"
 
 
 class ProvisioningError(Exception):
@@ -47,6 +60,8 @@ class ProvisioningError(Exception):
     title: ClassVar[str] = "Internal error"
     #: The advice to the caller of the API; shown at ``GET /problems/{code}``.
     remedy: ClassVar[str] = "Report the request id to the operator of this API."
+    #: Who can mend it, the first choice first; shown with the remedy.
+    mended_by: ClassVar[tuple[Mender, ...]] = (Mender.OPERATOR,)
     #: True for a class made by `TenantProvisioning.map_error`; only that host's mounts list it.
     is_host_error: ClassVar[bool] = False
     #: True if the response to a final status is stored and returned again for the same ``Idempotency-Key``.
@@ -87,6 +102,7 @@ class InvalidInput(ProvisioningError):
     code = "validation-error"
     title = "Invalid input"
     remedy = "Correct each field that `errors` points at and send the request again."
+    mended_by = (Mender.PARTNER,)
 
 
 class MalformedJSON(InvalidInput):
@@ -141,6 +157,7 @@ class Unauthenticated(ProvisioningError):
     code = "authentication-required"
     title = "Authentication required"
     remedy = "Send a bearer token in the `Authorization` header."
+    mended_by: ClassVar[tuple[Mender, ...]] = (Mender.PARTNER,)
 
 
 class InvalidToken(Unauthenticated):
@@ -149,6 +166,7 @@ class InvalidToken(Unauthenticated):
     code = "invalid-token"
     title = "Invalid token"
     remedy = "Obtain a new token: this one is malformed, forged, revoked, or not meant for this API."
+    mended_by = (Mender.PARTNER, Mender.PARTNER_ADMINISTRATOR)
 
 
 class TokenExpired(Unauthenticated):
@@ -166,6 +184,7 @@ class Forbidden(ProvisioningError):
     code = "insufficient-permission"
     title = "Insufficient permission"
     remedy = "Ask your administrator for a role that grants the permissions in `required`."
+    mended_by: ClassVar[tuple[Mender, ...]] = (Mender.PARTNER_ADMINISTRATOR,)
 
 
 class PartnerMissing(Forbidden):
@@ -174,6 +193,7 @@ class PartnerMissing(Forbidden):
     code = "partner-missing"
     title = "Partner missing"
     remedy = "Obtain a token with the claim that `claim` names; an administrator can name a partner with `?partner=`."
+    mended_by = (Mender.PARTNER_ADMINISTRATOR, Mender.OPERATOR)
 
 
 class PartnerSuspended(Forbidden):
@@ -182,6 +202,7 @@ class PartnerSuspended(Forbidden):
     code = "partner-suspended"
     title = "Partner suspended"
     remedy = "Ask the operator for the reason; your tenants are not changed while you are suspended."
+    mended_by = (Mender.OPERATOR,)
 
 
 class PartnerNotRegistered(Forbidden):
@@ -190,6 +211,7 @@ class PartnerNotRegistered(Forbidden):
     code = "partner-not-registered"
     title = "Partner not registered"
     remedy = "Ask the operator to register the partner that your token names."
+    mended_by = (Mender.OPERATOR,)
 
 
 class QuotaExceeded(Forbidden):
@@ -198,6 +220,7 @@ class QuotaExceeded(Forbidden):
     code = "quota-exceeded"
     title = "Quota exceeded"
     remedy = "Delete what you no longer need, or ask the operator for a larger quota."
+    mended_by = (Mender.PARTNER, Mender.OPERATOR)
 
 
 class PlanNotAllowed(Forbidden):
@@ -206,6 +229,7 @@ class PlanNotAllowed(Forbidden):
     code = "plan-not-allowed"
     title = "Plan not allowed"
     remedy = "Choose one of the plans in `allowed`, or ask the operator to allow this one."
+    mended_by = (Mender.PARTNER, Mender.OPERATOR)
 
 
 class LicenseExpired(Forbidden):
@@ -214,6 +238,7 @@ class LicenseExpired(Forbidden):
     code = "license-expired"
     title = "Licence expired"
     remedy = "The operator must renew the licence; reading, suspending and deleting still work."
+    mended_by = (Mender.OPERATOR,)
 
 
 class NotFound(ProvisioningError):
@@ -223,6 +248,7 @@ class NotFound(ProvisioningError):
     code = "not-found"
     title = "Not found"
     remedy = "Check the path against the API's documentation."
+    mended_by = (Mender.PARTNER,)
 
 
 class TenantNotFound(NotFound):
@@ -280,6 +306,7 @@ class CursorExpired(ProvisioningError):
     status = 410
     title = "Cursor expired"
     remedy = "Read all your tenants again with `GET /tenants`, then read the feed from its beginning, without `after`."
+    mended_by = (Mender.PARTNER,)
 
 
 class Conflict(ProvisioningError):
@@ -289,6 +316,7 @@ class Conflict(ProvisioningError):
     code = "conflict"
     title = "Conflict"
     remedy = "Read the resource again and repeat the request if it still applies."
+    mended_by = (Mender.PARTNER,)
 
 
 class TenantExists(Conflict):
@@ -357,6 +385,7 @@ class IdempotencyKeyReused(ProvisioningError):
     code = "idempotency-key-reused"
     title = "Idempotency-Key reused"
     remedy = "Use a new key for each new request; reuse a key only to repeat exactly the same request."
+    mended_by = (Mender.PARTNER,)
 
 
 class Refused(ProvisioningError):
@@ -366,6 +395,7 @@ class Refused(ProvisioningError):
     code = "bad-request"
     title = "Bad request"
     remedy = "Send a well-formed HTTP request."
+    mended_by: ClassVar[tuple[Mender, ...]] = (Mender.PARTNER,)
 
     def __init__(self, detail: str | None = None, *, status: int | None = None, **members: Any) -> None:
         super().__init__(detail, **members)
@@ -461,6 +491,7 @@ class RateLimited(Refused):
     remedy = (
         "Repeat the request after `Retry-After` seconds. The `RateLimit` header of each response says what is left."
     )
+    mended_by = (Mender.PARTNER, Mender.OPERATOR)
 
 
 class TooManyLongRequests(Refused):
@@ -479,6 +510,7 @@ class SecretUnavailable(ProvisioningError):
     code = "secret-unavailable"
     title = "Secret unavailable"
     remedy = "The operator must restore the key in `PROVISIONING_ENCRYPTION_KEYS`; or create a new secret."
+    mended_by = (Mender.OPERATOR, Mender.PARTNER)
 
     def __init__(self, detail: str | None = None, **members: Any) -> None:
         members.setdefault("headers", {"Retry-After": "60"})
@@ -492,6 +524,7 @@ class StorageUnavailable(ProvisioningError):
     code = "storage-unavailable"
     title = "Storage unavailable"
     remedy = "Repeat the request after `Retry-After` seconds."
+    mended_by = (Mender.OPERATOR,)
 
     def __init__(self, detail: str | None = None, **members: Any) -> None:
         members.setdefault("headers", {"Retry-After": "2"})
@@ -505,6 +538,7 @@ class ServerBusy(ProvisioningError):
     code = "server-busy"
     title = "Server busy"
     remedy = "Repeat the request after `Retry-After` seconds."
+    mended_by = (Mender.PARTNER, Mender.OPERATOR)
 
     def __init__(self, detail: str | None = None, **members: Any) -> None:
         members.setdefault("headers", {"Retry-After": "5"})

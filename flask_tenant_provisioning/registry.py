@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from .config import PERMISSIONS, ConfigurationError
-from .errors import ProvisioningError
+from .errors import Mender, ProvisioningError
 
 if TYPE_CHECKING:
     from marshmallow import Schema, ValidationError, fields
@@ -240,6 +240,7 @@ def make_problem_class(
         "status": status,
         "title": title or code.replace("-", " ").capitalize(),
         "remedy": remedy or "Correct what `detail` says, or ask the operator.",
+        "mended_by": (Mender.PARTNER, Mender.OPERATOR),
         "is_host_error": True,
         "__doc__": meaning or "The application refused this.",
     }

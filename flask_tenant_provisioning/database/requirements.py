@@ -1,4 +1,4 @@
-"""Checks of a host's engine and its connections. The table in docs/hosting.md lists them."""
+"""Checks of a host's engine and its connections. The table in docs/database.md lists them."""
 
 from __future__ import annotations
 

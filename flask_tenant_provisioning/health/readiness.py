@@ -38,8 +38,8 @@ class Readiness:
         revision = self._storage.read(_read_revision)
         if revision is None or revision in REVISIONS[:-1]:
             logger.error(
-                "not ready: the tables have the revision %s, and this version needs %s: run `flask provisioning db "
-                "upgrade`",
+                "not ready: the tables have the revision %s, and this version needs %s: run flask provisioning db "
+                "upgrade",
                 revision,
                 REVISIONS[-1],
                 extra={"revision": revision, "needed": REVISIONS[-1]},

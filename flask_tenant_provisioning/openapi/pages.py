@@ -46,8 +46,14 @@ _NARROW_STYLE = """\
 }
 """
 _PROBLEMS_STYLE = """\
+:root { color-scheme: light dark; --back: #fff; --text: #1c1c1f; --code: #f4f4f5; --link: #0b57d0; }
+@media (prefers-color-scheme: dark) {
+  :root { --back: #16181c; --text: #e6e6e9; --code: #26292f; --link: #8ab4f8; }
+}
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }
-code, pre { font-family: ui-monospace, monospace; background: #f4f4f5; border-radius: 4px; }
+body { background: var(--back); color: var(--text); overflow-wrap: break-word; }
+a { color: var(--link); }
+code, pre { font-family: ui-monospace, monospace; background: var(--code); border-radius: 4px; }
 code { padding: 0 0.25em; }
 pre { padding: 1rem; overflow-x: auto; }
 dt { font-weight: 600; margin-top: 1rem; }
@@ -116,6 +122,7 @@ _PROBLEM = Markup(
 <dt>Code</dt><dd><code>{code}</code></dd>
 <dt>Status</dt><dd>{status}</dd>
 <dt>What to do</dt><dd>{remedy}</dd>
+<dt>Who can mend it</dt><dd>{menders}</dd>
 </dl>
 <h2>Example</h2>
 <pre>{example}</pre>
@@ -150,6 +157,7 @@ def render_problem(explanation: Explanation) -> str:
         code=kind.code,
         status=kind.status,
         remedy=_render_inline_code(kind.remedy),
+        menders=explanation.menders,
         example=json.dumps(explanation.example, indent=2, ensure_ascii=False),
     )
     return _render_page(kind.title, "../docs/problems.css", body)

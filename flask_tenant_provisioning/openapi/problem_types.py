@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import encoding
-from ..errors import InvalidState, ProvisioningError, iter_problem_classes
+from ..errors import InvalidState, Mender, ProvisioningError, iter_problem_classes
 from ..mount import Api
 from ..rate_limits import make_rate_limited_error
 from ..tenants.mutations import make_conflict
@@ -16,6 +16,12 @@ from ..validation import load_parameters
 from ..web.long_requests import make_body_too_large
 from .examples import NEW_TENANT, TENANT
 from .problem_members import list_members
+
+_MENDER_TEXTS = {
+    Mender.PARTNER: "the developer of the partner's integration",
+    Mender.PARTNER_ADMINISTRATOR: "the partner's administrator",
+    Mender.OPERATOR: "the operator of this API",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +42,12 @@ class Explanation:
         """The meaning in a sentence or two: the class's own docstring, else its title."""
         return describe_problem(self.kind)
 
+    @property
+    def menders(self) -> str:
+        """The people who can mend it, as a sentence."""
+        text = " or ".join(_MENDER_TEXTS[mender] for mender in self.kind.mended_by)
+        return f"{text[0].upper()}{text[1:]}."
+
     def summarize(self) -> dict[str, Any]:
         """Render the entry of the code in the index."""
         kind = self.kind
@@ -46,6 +58,7 @@ class Explanation:
             "status": kind.status,
             "meaning": self.meaning,
             "remedy": kind.remedy,
+            "mended_by": list(kind.mended_by),
         }
 
     def render(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from marshmallow import Schema, fields
+from marshmallow.validate import OneOf
 
+from ..errors import Mender
 from ..validation import StrictSchema, describe
 from ..web.headers import JSON
 
@@ -25,6 +27,10 @@ class ProblemTypeSchema(StrictSchema):
         metadata=describe("What has happened, in a sentence or two.", "There is nothing at this address (404).")
     )
     remedy = fields.String(metadata=describe("What to do about it.", "Check the path against the API's documentation."))
+    mended_by = fields.List(
+        fields.String(validate=OneOf([mender.value for mender in Mender])),
+        metadata=describe("Who can do it, the first choice first.", ["partner"]),
+    )
 
 
 class ProblemExplanationSchema(ProblemTypeSchema):

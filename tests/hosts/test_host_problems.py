@@ -60,6 +60,7 @@ def test_a_hosts_code_is_explained_in_json(app: Flask) -> None:
         "status": 402,
         "meaning": "The partner's account is in arrears.",
         "remedy": "Pay `<amount>`.",
+        "mended_by": ["partner", "operator"],
         "example": {
             "type": f"{PREFIX}/problems/billing-refused",
             "title": "Billing refused",

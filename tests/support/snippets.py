@@ -81,9 +81,9 @@ def load_reference_extension() -> Any:
 
 
 def write_files(page: Path, folder: Path) -> None:
-    """Write every file that a page shows, and the quickstart's app where it shows none."""
-    shown = [snippet for snippet in find_snippets("python", page) if snippet.file]
-    for snippet in shown or find_snippets("python", DOCS / "quickstart.md"):
+    """Write every file that a page shows, and the quickstart's app beside them unless it shows an ``app.py``."""
+    quickstart = find_snippets("python", DOCS / "quickstart.md")
+    for snippet in [*quickstart, *(snippet for snippet in find_snippets("python", page) if snippet.file)]:
         folder.joinpath(str(snippet.file)).write_text(snippet.code, encoding="utf-8")
 
 

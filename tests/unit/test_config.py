@@ -529,3 +529,20 @@ def test_an_environment_variable_of_another_type_is_refused_with_advice(
     with pytest.raises(ConfigurationError) as caught:
         from_environment(monkeypatch, **{name: text})
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
+def test_each_key_has_an_example_that_is_valid(field: dataclasses.Field[Any]) -> None:
+    if field.name in ("rate_limits", "rate_limit_storage"):
+        pytest.importorskip("flask_limiter")
+    if field.name == "phone_e164":
+        pytest.importorskip("phonenumbers")
+    example = field.default if field.metadata["example"] is None else field.metadata["example"]
+    assert example not in (None, ())
+    field.metadata["check"](example)
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
+def test_each_key_says_which_values_it_takes(field: dataclasses.Field[Any]) -> None:
+    with pytest.raises(ValueError, match=r"^.{8,}$"):
+        field.metadata["check"](object())

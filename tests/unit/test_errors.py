@@ -16,3 +16,11 @@ def test_tree_has_every_code_in_order_and_each_branch_its_own() -> None:
     branches = re.findall(r"(\w+) +([a-z-]+)", "\n".join(tree))
     assert len(branches) == 12
     assert dict(branches) == {name: getattr(errors, name).code for name, _ in branches}
+
+
+def test_each_problem_names_who_can_mend_it() -> None:
+    for kind in errors.iter_problem_classes():
+        lineage = kind.__mro__[: kind.__mro__.index(errors.ProvisioningError)] or (kind,)
+        assert any("mended_by" in vars(parent) for parent in lineage), f"{kind.__name__} falls back to the root's"
+        assert kind.mended_by == tuple(errors.Mender(mender) for mender in kind.mended_by) != ()
+        assert len(set(kind.mended_by)) == len(kind.mended_by)

@@ -1,7 +1,8 @@
 """A Sphinx extension that generates reference sections from the code when the pages are built.
 
-A page marks the place: ``<!-- generated: settings -->``. `PAGES` names every section; each is a function
-that returns Markdown and needs no Sphinx. Names of settings and problem codes in running text become links.
+A page marks the place: ``<!-- generated: settings -->``, or with an argument
+``<!-- generated: operations tenants -->``. `SECTIONS` names every section; each is a function that returns Markdown and
+needs no Sphinx. Names of settings and problem codes in running text become links.
 """
 
 from __future__ import annotations
@@ -10,27 +11,29 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import commands, operations, problems, settings
+from . import commands, problems, reference, settings
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-PAGES: dict[str, Callable[[], str]] = {
+SECTIONS: dict[str, Callable[..., str]] = {
     "settings": settings.reference,
     "roles": settings.roles,
     "problems": problems.reference,
-    "operations": operations.reference,
-    "schemas": operations.schemas,
-    "tenant": operations.tenant,
+    "conventions": reference.conventions,
+    "index": reference.index,
+    "operations": reference.page,
+    "schemas": reference.schemas,
+    "tenant": reference.tenant,
     "commands": commands.reference,
 }
 
-_PLACE = re.compile(r"^<!-- generated: ([a-z]+) -->$", re.MULTILINE)
+_PLACE = re.compile(r"^<!-- generated: ([a-z]+)(?: ([a-z-]+))? -->$", re.MULTILINE)
 
 
 def fill_places(text: str) -> str:
     """Return `text` with every marked place filled. Raises `KeyError` for an unknown section."""
-    return _PLACE.sub(lambda place: PAGES[place[1]](), text)
+    return _PLACE.sub(lambda place: SECTIONS[place[1]](*filter(None, [place[2]])), text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

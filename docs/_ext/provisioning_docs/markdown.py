@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -54,3 +55,20 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
+
+
+def container(name: str, *blocks: str) -> str:
+    """Return a block of the CSS class `name`, or an empty text for no content."""
+    content = lines(*blocks)
+    colons = ":" * max(4, 1 + max((len(run) for run in re.findall(r"^:{3,}", content, re.MULTILINE)), default=0))
+    return f"{colons}{{container}} {name}\n\n{content}\n{colons}" if content else ""
+
+
+def tabs(contents: Mapping[str, str]) -> str:
+    """Return a set of tabs by title; choosing one chooses it on the whole site. A single content needs no tab."""
+    if len(contents) == 1:
+        return next(iter(contents.values()))
+    items = (
+        f"::::{{tab-item}} {title}\n:sync: {title.lower()}\n\n{content}\n::::" for title, content in contents.items()
+    )
+    return f":::::{{tab-set}}\n:sync-group: language\n\n{lines(*items)}\n:::::"

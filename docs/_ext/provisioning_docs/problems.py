@@ -8,6 +8,7 @@ from flask_tenant_provisioning.openapi.problem_types import Explanation, explain
 
 from . import operations
 from .markdown import as_json, code, heading, lines, table
+from .reference import describe_members
 
 
 def names() -> list[str]:
@@ -25,10 +26,11 @@ def reference() -> str:
     explanations = _load_explanations()
     where = operations.find_operations_by_problem()
     rows = (
-        (str(explanation.kind.status), code(name), explanation.kind.title) for name, explanation in explanations.items()
+        (str(explanation.kind.status), code(name), explanation.kind.title, explanation.menders.rstrip("."))
+        for name, explanation in explanations.items()
     )
     sections = (_section(explanation, where.get(name, [])) for name, explanation in explanations.items())
-    return lines(table(("status", "code", "title"), rows), *sections)
+    return lines(table(("status", "code", "title", "who can mend it"), rows), *sections)
 
 
 def _load_explanations() -> dict[str, Explanation]:
@@ -42,9 +44,24 @@ def _section(explanation: Explanation, where: list[dict[str, Any]]) -> str:
         f"**Status:** {explanation.kind.status}",
         f"**When:** {explanation.meaning}",
         f"**What to do:** {explanation.kind.remedy}",
-        f"**Answered by:** {_list_operations(where)}.",
+        _list_members(explanation),
+        f"**Who can mend it:** {explanation.menders}",
+        f"**Returned by:** {_list_operations(where)}.",
         as_json(explanation.example),
     )
+
+
+def _list_members(explanation: Explanation) -> str:
+    """Describe the members that only this problem has."""
+    schemas = operations.document()["components"]["schemas"]
+    own = operations.merge(schemas.get(_name_schema(explanation.code), {})).get("properties", {})
+    common = schemas["Problem"]["properties"]
+    members = {name: member for name, member in own.items() if name not in common}
+    return lines("**Further members:**", describe_members(members, ())) if members else ""
+
+
+def _name_schema(code_name: str) -> str:
+    return f"{code_name.title().replace('-', '')}Problem"
 
 
 def _list_operations(where: list[dict[str, Any]]) -> str:

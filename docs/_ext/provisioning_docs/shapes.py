@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .markdown import code, value
+from .operations import is_about_problems
 
 Schema = Mapping[str, Any]
 
@@ -21,9 +22,14 @@ def shape(schema: Schema) -> str:
     """Return a value's type, format and bounds, or a link to its schema."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
+        if is_about_problems(name):
+            return "[problem document](errors.md)"
         return f"[{name}](#schema-{name.lower()})"
     if "enum" in schema:
         return f"one of {', '.join(map(value, schema['enum']))}"
+    parts = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if parts and "type" not in schema:
+        return " or ".join(dict.fromkeys(map(shape, parts)))
     types = schema.get("type", [])
     kinds = [types] if isinstance(types, str) else list(types)
     kinds_text = " or ".join(_kind(kind, schema) for kind in kinds) or "anything"

@@ -10,7 +10,7 @@ from flask_tenant_provisioning.testing.callers import Caller
 from flask_tenant_provisioning.testing.responses import PROBLEM_TITLES
 
 DOCUMENTS = ("/openapi.json", "/docs", "/problems", "/problems/validation-error")
-EXPLAINED = {"type", "code", "title", "status", "meaning", "remedy", "example"}
+EXPLAINED = {"type", "code", "title", "status", "meaning", "remedy", "mended_by", "example"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

@@ -325,9 +325,7 @@ def test_without_rate_limits_no_operation_documents_429(documented: DocumentedHo
     assert "x-rate-limit" not in json.dumps(documented.document)
     assert not {"RateLimit", "RateLimit-Policy"} & documented.document["components"]["headers"].keys()
     for route in ROUTES:
-        assert "RateLimited" not in json.dumps(
-            documented.operation(route.method, route.path_template)["responses"]
-        )
+        assert "RateLimited" not in json.dumps(documented.operation(route.method, route.path_template)["responses"])
 
 
 def test_operations_that_are_counted_say_so(host: Callable[..., DocumentedHost]) -> None:

@@ -112,6 +112,7 @@ def test_every_code_is_explained_in_json(
     assert (response.status_code, response.content_type) == (200, "application/json")
     assert (document["code"], document["status"], document["title"]) == (kind.code, kind.status, kind.title)
     assert document["remedy"] == kind.remedy
+    assert document["mended_by"] == [*kind.mended_by] != []
     assert document["meaning"]
     assert document["type"] == f"{PREFIX}/problems/{kind.code}"
     example = document["example"]
@@ -124,6 +125,7 @@ def test_every_code_is_explained_to_a_browser(client: FlaskClient, kind: type[Pr
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     assert f"<h1>{kind.title}</h1>" in response.text
     assert f"<code>{kind.code}</code>" in response.text
+    assert "<dt>Who can mend it</dt><dd>The " in response.text
     assert unescape(re.sub(r"</?code>", "", response.text)).count(kind.remedy.replace("`", "")) == 1
     shown = json.loads(unescape(re.findall(r"<pre>(.*?)</pre>", response.text, re.DOTALL)[0]))
     assert shown == client.get(f"{PREFIX}/problems/{kind.code}").get_json()["example"]
