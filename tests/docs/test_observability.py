@@ -48,7 +48,7 @@ def read_queries() -> list[str]:
 def test_tables_of_the_page_are_those_of_the_code() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     metrics = [
-        f"| `{metric.name}` | `{metric.prometheus_name}` | {metric.kind} "
+        f"| `{metric.name}` | {metric.kind} "
         f"| {', '.join(f'`{label}`' for label in metric.labels) or '–'} | {metric.meaning} |"
         for metric in INSTRUMENTS
     ]
