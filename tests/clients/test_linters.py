@@ -43,7 +43,7 @@ PERMISSIONS = [
     "webhook:read",
 ]
 #: Where Spectral takes the example of an explanation for a schema, since it has the members `type` and `example`: the
-#: one error that it reports, and none.
+#: one error that it reports is no fault.
 EXAMPLE = ["paths", "/problems/{code}", "get", "responses", "200", "content", "application/json", "example", "example"]
 #: The tests compare all of it: what has gone is removed from the list.
 REDOCLY = [
