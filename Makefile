@@ -48,7 +48,7 @@ test-all: test test-slow
 
 # Generators and compilers come from PyPI and npm, into a folder of their own.
 test-clients: .venv/dev.stamp .clients/stamp
-	$(BIN)/python -m pytest tests/clients -m clients -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest tests/clients -m clients -n 2 --dist worksteal $(ARGS)
 
 .clients/stamp: tests/clients/requirements.txt tests/clients/package.json .venv/bin/python
 	@sh tests/clients/install.sh "$(BIN)/python" .clients

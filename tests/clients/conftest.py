@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -64,18 +65,22 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield Host(url, document, tokens)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(client, marks=pytest.mark.xdist_group(client.name), id=client.name) for client in CLIENTS],
-)
+@pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
 def client(request: pytest.FixtureRequest) -> Client:
     """One of the clients."""
     return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
-def folder(client: Client, host: Host) -> Path:
-    """The folder with the client's generated code and its driver."""
-    new_folder = make_folder(client.name)
-    client.generate(new_folder, host.document)
-    return new_folder
+def folder(client: Client, host: Host, testrun_uid: str) -> Path:
+    """The folder with the client's generated code and its driver, made once in a run, whichever process is first."""
+    generated = TOOLS / "generated"
+    generated.mkdir(exist_ok=True)
+    with (generated / f"{client.name}.run").open("a+") as run:
+        fcntl.flock(run, fcntl.LOCK_EX)
+        run.seek(0)
+        if run.read() != testrun_uid:
+            client.generate(make_folder(client.name), host.document)
+            run.truncate(0)
+            run.write(testrun_uid)
+    return generated / client.name

@@ -42,6 +42,9 @@ PERMISSIONS = [
     "webhook:manage",
     "webhook:read",
 ]
+#: Where Spectral takes the example of an explanation for a schema, since it has the members `type` and `example`: the
+#: one error that it reports is no fault.
+EXAMPLE = ["paths", "/problems/{code}", "get", "responses", "200", "content", "application/json", "example", "example"]
 #: The tests compare all of it: what has gone is removed from the list.
 REDOCLY = [
     Warnings(
@@ -83,7 +86,9 @@ def test_spectral_warns_of_nothing_new(host: Host) -> None:
     folder = make_folder("spectral")
     shutil.copy(host.document, folder / "openapi.json")
     shutil.copy(DRIVERS.parent / "spectral.yaml", folder / ".spectral.yaml")
-    run(folder, "spectral", "lint", "--format=json", "--output=report.json", "--fail-severity=error", "openapi.json")
+    run(folder, "spectral", "lint", "--format=json", "--output=report.json", "openapi.json", status=(0, 1))
     problems = json.loads((folder / "report.json").read_text())
-    assert [problem for problem in problems if problem["severity"] == 0] == []
-    assert {(problem["code"], problem["message"]) for problem in problems} == list_pairs(SPECTRAL)
+    errors = [problem["path"] for problem in problems if problem["severity"] == 0]
+    assert errors == [EXAMPLE]
+    warnings = {(problem["code"], problem["message"]) for problem in problems if problem["severity"] != 0}
+    assert warnings == list_pairs(SPECTRAL)
