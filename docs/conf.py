@@ -33,6 +33,7 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = f"flask-tenant-provisioning {version}"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["guide.css"]
 html_show_sourcelink = False

@@ -114,6 +114,7 @@ _SWAGGER_UI_HEAD = Markup(
 <script src="docs/start.js"></script>
 """
 )
+_ICON = Markup('<link rel="icon" type="image/png" href="{folder}/favicon-32x32.png">\n')
 _PROBLEM = Markup(
     """\
 <h1>{title}</h1>
@@ -160,7 +161,7 @@ def render_problem(explanation: Explanation) -> str:
         menders=explanation.menders,
         example=json.dumps(explanation.example, indent=2, ensure_ascii=False),
     )
-    return _render_page(kind.title, "../docs/problems.css", body)
+    return _render_page(kind.title, "../docs/problems.css", body, _ICON.format(folder="../docs"))
 
 
 def render_problem_index(explanations: Iterable[Explanation]) -> str:
@@ -170,7 +171,7 @@ def render_problem_index(explanations: Iterable[Explanation]) -> str:
         for explanation in explanations
     )
     body = Markup("<h1>Problems</h1>\n<dl>\n{}\n</dl>").format(entries)
-    return _render_page("Problems", "docs/problems.css", body)
+    return _render_page("Problems", "docs/problems.css", body, _ICON.format(folder="docs"))
 
 
 def _render_page(title: str, style: str, body: Markup, head: Markup = Markup("")) -> str:  # noqa: B008
