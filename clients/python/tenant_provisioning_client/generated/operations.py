@@ -15,6 +15,7 @@ from .models import (
     Health,
     Partner,
     PartnerUsage,
+    Probe,
     ProblemExplanation,
     ProblemIndex,
     Provisioning,
@@ -583,7 +584,29 @@ READ_USAGE: Final[Operation[Page[PartnerUsage]]] = Operation(
     has_version=False,
     is_empty=False,
 )
-#: Report whether the database responds and whether the workers keep up
+#: Report that this process answers
+READ_LIVENESS: Final[Operation[Probe]] = Operation(
+    "read_liveness",
+    "GET",
+    "/health/live",
+    Probe.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Report whether this process can serve requests
+READ_READINESS: Final[Operation[Probe]] = Operation(
+    "read_readiness",
+    "GET",
+    "/health/ready",
+    Probe.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Report how fast the database responds and whether the workers keep up
 READ_HEALTH: Final[Operation[Health]] = Operation(
     "read_health",
     "GET",

@@ -42,13 +42,18 @@ from .partner_settings_updated_event import PartnerSettingsUpdatedEvent
 from .partner_status import PartnerStatus
 from .partner_updated_event import PartnerUpdatedEvent
 from .partner_usage import PartnerUsage
+from .probe import Probe
 from .problem_explanation import ProblemExplanation
 from .problem_explanation_example import ProblemExplanationExample
+from .problem_explanation_mended_by_item import ProblemExplanationMendedByItem
 from .problem_index import ProblemIndex
 from .problem_type import ProblemType
+from .problem_type_mended_by_item import ProblemTypeMendedByItem
 from .provisioning import Provisioning
 from .provisioning_phase import ProvisioningPhase
 from .provisioning_state import ProvisioningState
+from .queue_health import QueueHealth
+from .queue_health_kind import QueueHealthKind
 from .recovered import Recovered
 from .row_problem import RowProblem
 from .settings import Settings
@@ -133,13 +138,18 @@ __all__ = (
     "PartnerStatus",
     "PartnerUpdatedEvent",
     "PartnerUsage",
+    "Probe",
     "ProblemExplanation",
     "ProblemExplanationExample",
+    "ProblemExplanationMendedByItem",
     "ProblemIndex",
     "ProblemType",
+    "ProblemTypeMendedByItem",
     "Provisioning",
     "ProvisioningPhase",
     "ProvisioningState",
+    "QueueHealth",
+    "QueueHealthKind",
     "Recovered",
     "RowProblem",
     "Settings",

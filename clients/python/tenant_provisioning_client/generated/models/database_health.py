@@ -16,7 +16,7 @@ class DatabaseHealth:
 
     Attributes:
         status (DatabaseHealthStatus): `read-only` while the database refuses writes.
-        latency_ms (float): The time that the database took to answer, in milliseconds.
+        latency_ms (float): How long the database took to respond, in milliseconds.
     """
 
     status: DatabaseHealthStatus

@@ -21,11 +21,10 @@ class Health:
     (503).
 
         Attributes:
-            status (HealthStatus): `degraded` if the workers are late or the database refuses writes.
+            status (HealthStatus): `degraded` if workers are late or the database is read-only.
             database (DatabaseHealth): The database: the time of its response in milliseconds, and `read-only` while it
                 refuses writes.
-            worker (WorkerHealth): The backlog of the workers, all kinds of work together (steps, deliveries, bulk jobs,
-                events without a position in the feed): the number of due items, and the age of the oldest in seconds.
+            worker (WorkerHealth): The backlog of the workers, all kinds of work together and each by itself.
     """
 
     status: HealthStatus

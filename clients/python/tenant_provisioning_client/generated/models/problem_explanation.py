@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
+from ..models.problem_explanation_mended_by_item import (
+    ProblemExplanationMendedByItem,
+    check_problem_explanation_mended_by_item,
+)
+
 if TYPE_CHECKING:
     from ..models.problem_explanation_example import ProblemExplanationExample
 
@@ -23,6 +28,7 @@ class ProblemExplanation:
         status (int): The HTTP status of the response.
         meaning (str): What has happened, in a sentence or two.
         remedy (str): What to do about it.
+        mended_by (list[ProblemExplanationMendedByItem]): Who can do it, the first choice first.
         example (ProblemExplanationExample):
     """
 
@@ -32,6 +38,7 @@ class ProblemExplanation:
     status: int
     meaning: str
     remedy: str
+    mended_by: list[ProblemExplanationMendedByItem]
     example: ProblemExplanationExample
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
@@ -43,6 +50,11 @@ class ProblemExplanation:
         status = self.status
         meaning = self.meaning
         remedy = self.remedy
+        mended_by = []
+        for mended_by_item_data in self.mended_by:
+            mended_by_item: str = mended_by_item_data
+            mended_by.append(mended_by_item)
+
         example = self.example.to_dict()
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -52,6 +64,7 @@ class ProblemExplanation:
         field_dict["status"] = status
         field_dict["meaning"] = meaning
         field_dict["remedy"] = remedy
+        field_dict["mended_by"] = mended_by
         field_dict["example"] = example
         return field_dict
 
@@ -67,6 +80,13 @@ class ProblemExplanation:
         status = d.pop("status")
         meaning = d.pop("meaning")
         remedy = d.pop("remedy")
+        mended_by = []
+        _mended_by = d.pop("mended_by")
+        for mended_by_item_data in _mended_by:
+            mended_by_item = check_problem_explanation_mended_by_item(mended_by_item_data)
+
+            mended_by.append(mended_by_item)
+
         example = ProblemExplanationExample.from_dict(d.pop("example"))
 
         additional_properties = d
@@ -77,6 +97,7 @@ class ProblemExplanation:
             status=status,
             meaning=meaning,
             remedy=remedy,
+            mended_by=mended_by,
             example=example,
             additional_properties=additional_properties,
         )

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
+from ..models.problem_type_mended_by_item import ProblemTypeMendedByItem, check_problem_type_mended_by_item
+
 T = TypeVar("T", bound="ProblemType")
 
 
@@ -19,6 +21,7 @@ class ProblemType:
         status (int): The HTTP status of the response.
         meaning (str): What has happened, in a sentence or two.
         remedy (str): What to do about it.
+        mended_by (list[ProblemTypeMendedByItem]): Who can do it, the first choice first.
     """
 
     type_: str
@@ -27,6 +30,7 @@ class ProblemType:
     status: int
     meaning: str
     remedy: str
+    mended_by: list[ProblemTypeMendedByItem]
     additional_properties: Mapping[str, Any] = _attrs_field(factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -37,6 +41,11 @@ class ProblemType:
         status = self.status
         meaning = self.meaning
         remedy = self.remedy
+        mended_by = []
+        for mended_by_item_data in self.mended_by:
+            mended_by_item: str = mended_by_item_data
+            mended_by.append(mended_by_item)
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict["type"] = type_
@@ -45,6 +54,7 @@ class ProblemType:
         field_dict["status"] = status
         field_dict["meaning"] = meaning
         field_dict["remedy"] = remedy
+        field_dict["mended_by"] = mended_by
         return field_dict
 
     @classmethod
@@ -57,6 +67,13 @@ class ProblemType:
         status = d.pop("status")
         meaning = d.pop("meaning")
         remedy = d.pop("remedy")
+        mended_by = []
+        _mended_by = d.pop("mended_by")
+        for mended_by_item_data in _mended_by:
+            mended_by_item = check_problem_type_mended_by_item(mended_by_item_data)
+
+            mended_by.append(mended_by_item)
+
         additional_properties = d
         return cls(
             type_=type_,
@@ -65,6 +82,7 @@ class ProblemType:
             status=status,
             meaning=meaning,
             remedy=remedy,
+            mended_by=mended_by,
             additional_properties=additional_properties,
         )
 
