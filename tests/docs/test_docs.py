@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.util
 import json
@@ -246,10 +245,11 @@ def provider() -> Iterator[Provider]:
     new_provider.server.server_close()
 
 
-def test_oidc_example_enforces_the_documented_claims(provider: Provider, make_app: Callable[[Snippet], Flask]) -> None:
-    keys = "https://id.example.com/realms/partners/protocol/openid-connect/certs"
-    snippet = find_snippet("oidc_app.py")
-    app = make_app(dataclasses.replace(snippet, code=snippet.code.replace(keys, provider.url)))
+def test_oidc_example_enforces_the_documented_claims(
+    provider: Provider, make_app: Callable[[Snippet], Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"FLASK_PROVISIONING_ISSUERS__{ISSUER}__jwks", provider.url)
+    app = make_app(find_snippet("oidc_app.py"))
 
     def status(**claims: Any) -> int:
         return provision(app, provider.token(**claims), email=f"{time.time_ns()}@example.com").status_code

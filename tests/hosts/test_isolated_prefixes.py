@@ -186,7 +186,7 @@ def shared_prefix_host(host: IsolatedHost) -> Caller:
     app.add_url_rule(f"{PREFIX}/folder/", "folder", lambda: "folder")
     app.add_url_rule(f"{PREFIX}/tenants/<tenant>/workspaces", "workspaces", lambda tenant: tenant)
     app.add_url_rule(f"{PREFIX}/tenants", "reset", lambda: "reset", methods=["PUT"])
-    app.add_url_rule(f"{PREFIX}/health", "their_health", lambda: "theirs")
+    app.add_url_rule(f"{PREFIX}/health/live", "their_health", lambda: "theirs")
     return host.open()
 
 
@@ -216,7 +216,7 @@ def test_paths_without_a_host_route_go_to_the_api(shared_prefix_host: Caller, pa
 
 
 def test_a_path_of_both_is_the_apis(shared_prefix_host: Caller) -> None:
-    assert shared_prefix_host("GET", "/health").mimetype == "application/json"
+    assert shared_prefix_host("GET", "/health/live").mimetype == "application/json"
     assert shared_prefix_host("GET", "/tenants").get_json() == {"items": [], "next": None}
     check_problem(shared_prefix_host("DELETE", "/tenants"), status=405, code="method-not-allowed")
     assert shared_prefix_host("OPTIONS", "/tenants").status_code == 200

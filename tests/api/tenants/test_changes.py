@@ -198,6 +198,7 @@ def test_event_has_actor_request_id_and_source(app: Flask) -> None:
         "actor_address": "2001:db8::1",
         "actor_user_agent": headers["User-Agent"][:255],
         "changes": None,
+        "traceparent": None,
     }
     assert f"{row['timestamp'][:23]}Z" == document["created_at"]
     assert json.loads(row["data"]) == document

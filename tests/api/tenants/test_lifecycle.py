@@ -142,6 +142,7 @@ def test_event_has_actor_time_and_request_id(app: Flask) -> None:
         "actor_partner": caller.partner,
         "actor_address": "127.0.0.1",
         "actor_user_agent": "agent/2",
+        "traceparent": None,
     }
     assert f"{row['timestamp'][:23]}Z" == response.get_json()["updated_at"]
 

@@ -62,14 +62,14 @@ def serve_host(database_url: str, **config: Any) -> Iterator[ClientHost]:
         get_engine(app).dispose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientHost]:
-    """One served host for all tests of the client; partners keep them apart."""
+    """One served host for all tests of a module; partners keep them apart. No thread of it outlives the module."""
     with serve_host(f"sqlite:///{tmp_path_factory.mktemp('client')}/provisioning.sqlite3") as host:
         yield host
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def embedded_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientHost]:
     """One served host whose work is done as it comes."""
     url = f"sqlite:///{tmp_path_factory.mktemp('embedded')}/provisioning.sqlite3"

@@ -93,7 +93,7 @@ class AsyncClient:
         self.usage = AsyncUsage(self._transport)
 
     async def health(self) -> Health:
-        """Return the state of the API: its database, and its worker."""
+        """Return the state of the API: its database, and its workers. Needs the permission `metrics:read`."""
         return await self._transport.send(Call(operations.READ_HEALTH))
 
     async def problems(self) -> ProblemIndex:

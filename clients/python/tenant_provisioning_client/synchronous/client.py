@@ -95,7 +95,7 @@ class Client:
         self.usage = Usage(self._transport)
 
     def health(self) -> Health:
-        """Return the state of the API: its database, and its worker."""
+        """Return the state of the API: its database, and its workers. Needs the permission `metrics:read`."""
         return self._transport.send(Call(operations.READ_HEALTH))
 
     def problems(self) -> ProblemIndex:
