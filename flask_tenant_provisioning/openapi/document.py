@@ -134,7 +134,7 @@ def _build_info(config: Config) -> dict[str, Any]:
 
 def _describe_shared(spec: APISpec, api: Api) -> None:
     parts = spec.components
-    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api.config))
+    parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api))
     for name, header in responses.build_headers(api).items():
         parts.header(name, header)
     for name, parameter in operations.build_request_headers().items():
@@ -159,15 +159,19 @@ def _describe_problems(spec: APISpec, api: Api, server: str) -> None:
             spec.components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
 
 
-def _build_bearer_scheme(config: Config) -> dict[str, str]:
+def _build_bearer_scheme(api: Api) -> dict[str, str]:
+    """Build the scheme of bearer tokens, with the roles and the permissions that the host has added."""
+    config = api.config
     roles = [
         f"- `{role}`: {', '.join(f'`{permission}`' for permission in permissions)}"
         for role, permissions in config.roles.items()
     ]
+    own = [f"- `{permission.name}`: {permission.description}" for permission in api.registry.permissions.values()]
+    own = ["", "Permissions of this application:", "", *own] if own else []
     claims = f"The claim `{config.roles_claim}` lists the roles, `{config.partner_claim}` names the partner."
     return {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "\n".join([claims, "", *roles]),
+        "description": "\n".join([claims, "", *roles, *own]),
     }

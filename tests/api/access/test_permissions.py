@@ -11,7 +11,7 @@ from flask_jwt_extended import JWTManager
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning, current_principal, requires
 from tests.support.assertions import check_problem
 from tests.support.callers import Caller
-from tests.support.hosts import make_config
+from tests.support.hosts import PREFIX, make_config
 
 pytestmark = pytest.mark.one_database
 
@@ -145,3 +145,13 @@ def test_each_mounts_views_are_guarded_by_its_own_tokens(database_url: str) -> N
     caller = Caller(app, "acme", ["clerk"], org="globex")
     response = caller.client.get("/eu-report", headers={"Authorization": f"Bearer {caller.token}"})
     assert (response.status_code, response.text) == (200, "globex")
+
+
+def test_the_document_describes_it_with_the_roles_that_grant_it(database_url: str) -> None:
+    app = make_host(declare(roles=["partner-admin"]), database_url)
+    document = app.test_client().get(f"{PREFIX}/openapi.json").get_json()
+    (scheme,) = document["components"]["securitySchemes"].values()
+    lines = scheme["description"].split("\n")
+    assert lines[-2:] == ["", "- `report:read`: Read the monthly reports."]
+    (admin,) = [line for line in lines if line.startswith("- `partner-admin`: ")]
+    assert admin.endswith(", `report:read`")
