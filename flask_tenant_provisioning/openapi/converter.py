@@ -74,6 +74,12 @@ class Converter(OpenAPIConverter):
 
     def field2property(self, field: fields.Field[Any]) -> dict[str, Any]:
         schema: dict[str, Any] = super().field2property(field)
+        # Older releases of apispec leave examples out, and wrap the reference of a nested schema.
+        schema |= {name: field.metadata[name] for name in ("description", "examples") if name in field.metadata}
+        if len(schema.get("allOf", ())) == 1:
+            (reference,) = schema.pop("allOf")
+            is_nullable = schema.pop("type", None) is not None
+            schema |= {"anyOf": [reference, {"type": "null"}]} if is_nullable else reference
         return add_example(keep_portable(correct_schema(field, schema)), suggests=isinstance(field.root, StrictSchema))
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:

@@ -31,6 +31,7 @@ PERMISSIONS = [
     "bulk:create",
     "bulk:read",
     "event:read",
+    "metrics:read",
     "partner:manage",
     "partner:read",
     "settings:read",
