@@ -136,6 +136,7 @@ def test_a_host_that_sets_everything_otherwise_conforms(tmp_path: Path) -> None:
         "PROVISIONING_PROBLEM_BASE_URI leads elsewhere",
         "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS allows this address",
         "the app's settings name no public key",
+        "no role of an administrator's grants metrics:read",
         "this host registers no steps",
     }
     assert fetch_host_rows(tmp_path, "SELECT count(*) FROM odd_tenants") == [(0,)]

@@ -19,9 +19,12 @@ from tests.support.hosts import PREFIX, make_config
 from tests.support.servers import send_request
 from tests.support.shell_snippets import find_free_port, run_script
 from tests.support.snippets import DOCS, find_snippets, write_files
+from tests.support.waiting import wait_for
 
 PAGE = DOCS / "deployment.md"
 TEXT = PAGE.read_text(encoding="utf-8")
+#: The processes of the page's configuration of uWSGI.
+UWSGI_PROCESSES = int(re.findall(r"^processes = (\d+)$", TEXT, re.MULTILINE)[0])
 COMMANDS = [
     line
     for snippet in find_snippets("sh", PAGE)
@@ -60,6 +63,9 @@ def test_server_configuration_serves_the_api(command: str, tmp_path: Path, monke
         body = {"client_name": "Example Corp", "email": "admin@example.com"}
         created = _send_until_it_answers(("127.0.0.1", port), token, body, server)
         assert created == 201, (tmp_path / "log").read_text()
+        if command.startswith("uwsgi"):  # it cannot be stopped while one of its processes still loads the app
+            loaded = re.compile(r"WSGI app 0 .* ready in")
+            assert wait_for(lambda: len(loaded.findall((tmp_path / "log").read_text())) >= UWSGI_PROCESSES, 120)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)  # its status is its own: uWSGI's is another while some of its processes still load the app

@@ -166,6 +166,8 @@ def test_selecting_no_slow_test_fails(tmp_path: Path, selects: str, status: int)
     (tmp_path / "Makefile").write_bytes((files.ROOT / "Makefile").read_bytes())
     (tmp_path / "setup.cfg").touch()
     (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "clients/python").mkdir(parents=True)
+    (tmp_path / "clients/python/setup.cfg").touch()
     scripts = tmp_path / ".venv/bin"
     scripts.mkdir(parents=True)
     many, alone = {"both": (0, 0), "many": (0, 5), "alone": (5, 0), "neither": (5, 5), "failing": (1, 0)}[selects]
