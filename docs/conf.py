@@ -1,4 +1,4 @@
-"""How the documentation is built: `make docs`."""
+"""Settings of the documentation, which `make docs` builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a process can serve requests: its database answers, and has the tables of this version."""
+"""The readiness of a process: its database responds, and has the tables of this version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rooms report to: `Telemetry`, which is off, and whose subclass `recording.ActiveTelemetry` records."""
+"""The interface of telemetry: `Telemetry` records nothing, and its subclass `recording.ActiveTelemetry` records."""
 
 from __future__ import annotations
 

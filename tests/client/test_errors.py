@@ -1,4 +1,4 @@
-"""What the client raises, and what it shows to whom."""
+"""The errors that the client raises, and the secrets that it does not show."""
 
 from __future__ import annotations
 

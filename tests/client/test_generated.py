@@ -1,4 +1,4 @@
-"""What is generated is up to date, and what is written by hand has everything that the API's document has."""
+"""Generated modules are up to date, and those written by hand have everything that the API's document has."""
 
 from __future__ import annotations
 

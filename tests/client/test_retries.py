@@ -1,4 +1,4 @@
-"""What the client repeats, when, and under which key."""
+"""The calls that the client repeats, their waits, and their idempotency keys."""
 
 from __future__ import annotations
 

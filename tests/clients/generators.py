@@ -1,4 +1,4 @@
-"""How each client is generated, checked and run: the commands of the page "Generated clients"."""
+"""The commands that generate, check and run each client, as the page "Generated clients" shows them."""
 
 from __future__ import annotations
 

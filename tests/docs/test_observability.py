@@ -203,7 +203,7 @@ def is_ready(address: Address) -> bool:
 
 @pytest.fixture
 def json_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the example's formatter writes of the API's log lines."""
+    """The API's log lines, as the example's formatter writes them."""
     monkeypatch.syspath_prepend(str(FOLDER))
     stream, logger = io.StringIO(), logging.getLogger("flask_tenant_provisioning")
     level = logger.level

@@ -65,7 +65,7 @@ class DocumentedHost:
         return self.document["components"][kind][name]
 
     def errors(self, schema: dict[str, Any], value: Any) -> list[str]:
-        """Why `value` does not fit `schema`, or has members that `schema` does not describe."""
+        """The reasons why `value` does not fit `schema`, or has members that `schema` does not describe."""
         whole = {**use_exact_patterns(schema), "components": {"schemas": self._closed_schemas}}
         validator = Draft202012Validator(whole, format_checker=FormatChecker())
         return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]

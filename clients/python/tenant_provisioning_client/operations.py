@@ -39,7 +39,7 @@ class Operation(Generic[T]):
 
 
 def read_object(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document of which the API says no more than that it is an object."""
+    """Return a document whose members the API does not describe."""
     return dict(document)
 
 

@@ -1,4 +1,4 @@
-"""What a response says: the result of a call, or why there is none."""
+"""Read a response: the result of a call, or the error that explains why there is none."""
 
 from __future__ import annotations
 

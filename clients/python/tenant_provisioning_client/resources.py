@@ -1,4 +1,4 @@
-"""How a call names a resource: by its id, or by the object that the client has returned."""
+"""Names of resources in a call: an id, or the object that the client has returned."""
 
 from __future__ import annotations
 

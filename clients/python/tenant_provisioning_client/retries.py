@@ -17,7 +17,7 @@ PASSING = {502, 503, 504}
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a call is repeated. `Retries(attempts=1)` repeats nothing."""
+    """The limits of repeating a call. `Retries(attempts=1)` repeats nothing."""
 
     #: How often a call is sent at most.
     attempts: int = 5

@@ -38,7 +38,7 @@ _MEMORY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a bulk upload is."""
+    """The progress of a bulk upload."""
 
     #: The bytes that were sent, and the size of the upload.
     sent: int

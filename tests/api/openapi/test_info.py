@@ -1,4 +1,4 @@
-"""What the host says of its API in the document, and the document's entity tag."""
+"""The host's own words about its API in the document, and the document's entity tag."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class AsyncPartners:
 
 
 class AsyncUsage:
-    """How many tenants partners have, and how many they may have."""
+    """The number of tenants that partners have, and the number that they may have."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport

@@ -1,4 +1,4 @@
-"""What is written once for each of the two clients: how they sleep and ask for a token."""
+"""The two acts that each of the clients has in its own form: sleeping, and asking for a token."""
 
 from __future__ import annotations
 

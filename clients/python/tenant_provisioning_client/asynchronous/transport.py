@@ -1,4 +1,4 @@
-"""How calls are sent: with the token, within their time, again where that is safe."""
+"""Send calls: with the token, within their time, and again where that is safe."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Partners:
 
 
 class Usage:
-    """How many tenants partners have, and how many they may have."""
+    """The number of tenants that partners have, and the number that they may have."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
