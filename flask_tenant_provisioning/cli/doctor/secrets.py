@@ -24,9 +24,7 @@ def _describe_keys(config: Config) -> tuple[str, str]:
     """Return what decrypts stored secrets, and what to do where it does not."""
     if config.encryption_keys:
         return ENCRYPTION_KEYS, f"put the key that encrypted them back, after the others in {ENCRYPTION_KEYS}"
-    advice = (
-        f"set {ENCRYPTION_KEYS} to the keys that encrypted them, or to a new key followed by the app's former secret key"
-    )
+    advice = f"set {ENCRYPTION_KEYS} to the keys that encrypted them, or to a new key followed by the app's former secret key"
     return "the app's secret key", advice
 
 
