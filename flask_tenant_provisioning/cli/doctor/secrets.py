@@ -24,8 +24,8 @@ def _describe_keys(config: Config) -> tuple[str, str]:
     """Return what decrypts stored secrets, and what to do where it does not."""
     if config.encryption_keys:
         return ENCRYPTION_KEYS, f"put the key that encrypted them back, after the others in {ENCRYPTION_KEYS}"
-    advice = f"set {ENCRYPTION_KEYS} to the keys that encrypted them, or to a new key followed by the app's former secret key"
-    return "the app's secret key", advice
+    former = "a new key followed by the app's former secret key"
+    return "the app's secret key", f"set {ENCRYPTION_KEYS} to the keys that encrypted them, or to {former}"
 
 
 def check_cursor_secret(context: DoctorContext) -> Finding:
