@@ -88,19 +88,22 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     document["components"]["links"] = build_links(api.routes)
     document = _name_inline_objects(document)
     _drop_unused_headers(document)
-    _add_explanation_example(document, api, server)
+    _add_response_examples(document, api, server)
     examples.compose_examples(document)
     return document
 
 
-def _add_explanation_example(document: dict[str, Any], api: Api, server: str) -> None:
-    """Add the explanation of one problem to the response that explains problems.
+def _add_response_examples(document: dict[str, Any], api: Api, server: str) -> None:
+    """Add examples to the response that explains a problem, and to an upload's, where no row is executed yet.
 
-    It stands beside the schema, since linters take its member `example` for a keyword of the schema.
+    They stand beside the schema: linters take the member `example` of an explanation for a keyword of the schema.
     """
-    explanation = explain_problems(api, server)[TenantNotFound.code]
-    response = document["paths"]["/problems/{code}"]["get"]["responses"]["200"]
-    response["content"][JSON]["example"] = explanation.render()
+    explanation = explain_problems(api, server)[TenantNotFound.code].render()
+    for path, method, status, example in (
+        ("/problems/{code}", "get", "200", explanation),
+        ("/bulk-jobs", "post", "202", examples.QUEUED_JOB),
+    ):
+        document["paths"][path][method]["responses"][status]["content"][JSON]["example"] = example
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:

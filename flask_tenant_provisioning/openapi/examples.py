@@ -66,6 +66,14 @@ BULK_JOB: dict[str, Any] = {
     "started_at": "2025-02-10T16:30:00.012Z",
     "finished_at": "2025-02-10T16:30:00.188Z",
 }
+#: A job as the response to its upload shows it.
+QUEUED_JOB: dict[str, Any] = {
+    **BULK_JOB,
+    "state": "queued",
+    **dict.fromkeys(("processed", "succeeded", "failed"), 0),
+    "rate": 0.0,
+    **dict.fromkeys(("started_at", "finished_at")),
+}
 PARTNER: dict[str, Any] = {
     "partner": "acme",
     "name": "Acme Ltd",
