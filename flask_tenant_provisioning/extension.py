@@ -75,9 +75,10 @@ class TenantProvisioning:
     Keyword `overrides` replace ``PROVISIONING_*`` keys for this mount: ``url_prefix="/eu"``. A second mount in
     one app needs its own `name`. `clock` returns seconds since 1970, `new_id` the ids of tenants and events.
 
-    The API reads bearer tokens from the ``Authorization`` header and no cookie, so that a browser cannot be used to
-    forge requests. A `CSRFProtect` that the app already has is therefore told to exempt the API. One that is created
-    later refuses the partners' requests until the host exempts it: ``csrf.exempt(provisioning.blueprint)``.
+    The API reads bearer tokens from the ``Authorization`` header, and no operation reads a cookie, so that a browser
+    cannot be used to forge requests. A `CSRFProtect` that the app already has is therefore told to exempt the API. One
+    that is created later refuses the partners' requests until the host exempts it:
+    ``csrf.exempt(provisioning.blueprint)``.
 
     ``mount="isolated"`` (or ``PROVISIONING_MOUNT``) serves the API by a private app below the prefix, for hosts whose
     request hooks, login walls or user lookup would interfere; `flask provisioning doctor` reports where they do.

@@ -115,6 +115,8 @@ class Guard:
         """
         try:
             token = parse_bearer_token(header)
+            if token is None:
+                raise Unauthenticated
             return self._tokens.recheck(token) if is_recheck else self._tokens.verify(token)
         except Unauthenticated as refusal:
             wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
@@ -130,12 +132,10 @@ class Guard:
         )
 
 
-def parse_bearer_token(header: str) -> str:
-    """Return the token of an ``Authorization`` header. Raises `Unauthenticated` if it holds none (RFC 6750 §2.1)."""
+def parse_bearer_token(header: str) -> str | None:
+    """Return the token of an ``Authorization`` header, or None if it holds none (RFC 6750 §2.1)."""
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip(" "):
-        raise Unauthenticated
-    return token.strip(" ")
+    return token.strip(" ") or None if scheme.lower() == "bearer" else None
 
 
 def check_permissions(permissions: Sequence[str], known: Iterable[str] = PERMISSIONS) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from ..database.statements import name_new_values
 from ..tenants import quotas
 from ..tenants.quotas import FreePlaces, Quota, ReservedPlaces
 from .models import Chunk, Job
-from .results import RowResult, compress, decompress, encode_results, tally_results
+from .results import RowResult, Tally, compress, decompress, encode_results, tally_results
 from .statements import BulkSQL
 
 
@@ -128,8 +128,9 @@ def save_results(
     chunks: Sequence[Chunk],
     results: Sequence[Sequence[RowResult]],
     added_tenants: int = 0,
-) -> None:
+) -> Tally:
     """Save the results of the rows, return the reserved places, and add `added_tenants` to the tenant counters.
+    Returns the counts of the rows by result.
 
     Except in a dry run, the stored lines of rows that took effect are emptied. Call it last in the transaction, since
     it locks the counters. Raises `LeaseLost` if the claim is no longer valid.
@@ -137,10 +138,11 @@ def save_results(
     at = format_instant(session.storage.clock())
     row = session.run(session.storage.once(BulkSQL).lock_reserved_quota, bind_claim(claimed_chunk)).fetchone()
     places = ReservedPlaces(*row) if row else ReservedPlaces()
-    for chunk, chunk_results in zip(chunks, results, strict=True):
+    tallies = [tally_results(chunk_results) for chunk_results in results]
+    for chunk, chunk_results, tally in zip(chunks, results, tallies, strict=True):
         payload = chunk.payload if claimed_chunk.job.rehearsal else _keep_correctable_rows(chunk, chunk_results)
         outcome = {"results": encode_results(chunk_results), "done_at": at, "payload": payload}
-        values = {**tally_results(chunk_results)._asdict(), **outcome, "license_room": 0, "partner_room": 0}
+        values = {**tally._asdict(), **outcome, "license_room": 0, "partner_room": 0}
         # `chunk` was read after the claim, so its fence may be that of a later claim. The other chunks of an atomic job
         # are never claimed: theirs is the one that was read.
         claim: Claim = claimed_chunk if chunk.number == claimed_chunk.number else chunk
@@ -148,6 +150,7 @@ def save_results(
         if session.run(statement, {**bind_claim(claim), **name_new_values(values)}).rowcount != 1:
             raise LeaseLost(claimed_chunk.job.id)
     quotas.settle_reservation(session, claimed_chunk.job.partner_id, places, added_tenants)
+    return Tally(*map(sum, zip(*tallies, strict=True)))
 
 
 def _keep_correctable_rows(chunk: Chunk, results: Sequence[RowResult]) -> bytes:

@@ -22,7 +22,7 @@ from ..tenants.quotas import FreePlaces, RemainingPlaces
 from . import actions, chunks
 from .chunks import ClaimedChunk, return_abandoned_places, save_results
 from .models import OPERATIONS, Chunk, Job
-from .results import ErrorBudget, RowResult, make_failure, make_success, mark_skipped
+from .results import ErrorBudget, RowResult, Tally, make_failure, make_success, mark_skipped
 from .rows.batch import execute_batch
 from .rows.dry_run import DryRunConflict, collect_first_rows, execute_dry_run
 from .rows.duplicates import try_save_first_rows
@@ -63,8 +63,8 @@ class ChunkExecution:
         self._actor = _load_actor(job)
         self._allowance = quotas.resolve_allowance(mount, job.partner_id)
         self._reserved_quota: FreePlaces | None = None
-        #: The results of the latest execution, by chunk.
-        self.results: list[list[RowResult]] = []
+        #: The counts of the rows by result, once these are saved.
+        self.tally = Tally(0, 0, 0)
 
     def reserve(self, sleep: Callable[[float], None], *, for_all: bool = False) -> None:
         """Reserve a place for each tenant that the rows may create, or with `for_all` one for every row.
@@ -115,8 +115,7 @@ class ChunkExecution:
         if self._job.mode == "atomic" and not actions.lock_if_open(session, self._job):
             raise LeaseLost(self._job.id)
         added_tenants = self._count_added_tenants(itertools.chain(*results))
-        self.results = results
-        save_results(session, self._claimed_chunk, self._chunks, results, added_tenants)
+        self.tally = save_results(session, self._claimed_chunk, self._chunks, results, added_tenants)
 
     def save_rolled_back(self, session: Session, rollback: RollbackWithResults) -> None:
         """Save the results of a transaction that was rolled back: a dry run, or an atomic job with a failed row.
@@ -125,8 +124,7 @@ class ChunkExecution:
         """
         if self._job.mode == "partial" and not try_save_first_rows(session, self._job, rollback.first_rows):
             raise DryRunConflict
-        save_results(session, self._claimed_chunk, self._chunks, rollback.results)
-        self.results = rollback.results
+        self.tally = save_results(session, self._claimed_chunk, self._chunks, rollback.results)
 
     def _trim_errors(self, row: ValidatedRow) -> ValidatedRow:
         """Cut the row's errors to the budget of the chunk."""

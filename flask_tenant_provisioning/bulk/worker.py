@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import random
 import time
@@ -30,7 +29,7 @@ from .chunks import (
 )
 from .execution import ChunkExecution, RollbackWithResults, fail_chunk
 from .models import BULK_WORK, Job
-from .results import Tally, tally_results
+from .results import Tally
 from .rows.dry_run import DryRunConflict
 from .statements import BulkSQL
 
@@ -88,9 +87,10 @@ class BulkWork:
         try:
             tally = self._execute_chunk(claimed_chunk)
             outcome = "failed" if claimed_chunk.claims > MAX_CLAIMS else "succeeded"
-            for result, rows in tally._asdict().items():
-                labels = {"operation": claimed_chunk.job.operation, "result": result}
-                self._storage.telemetry.count(BULK_ROWS, rows, labels)
+            if self._storage.telemetry.is_on:
+                for result, rows in tally._asdict().items():
+                    labels = {"operation": claimed_chunk.job.operation, "result": result}
+                    self._storage.telemetry.count(BULK_ROWS, rows, labels)
         except LeaseLost:
             logger.info(
                 "a chunk of bulk job %s was not executed: another worker claimed it, or the job was cancelled",
@@ -138,15 +138,14 @@ class BulkWork:
             raise LeaseLost(claimed_chunk.job.id)
         if claimed_chunk.claims > MAX_CLAIMS:
             results = [fail_chunk(self._mount, claimed_chunk, chunk) for chunk in chunks]
-            self._storage.transaction(
+            return self._storage.transaction(
                 partial(save_results, claimed_chunk=claimed_chunk, chunks=chunks, results=results)
             )
-            return tally_results(itertools.chain(*results))
         execution = ChunkExecution(self._mount, claimed_chunk, chunks)
         execution.reserve(self._sleep)
         for _ in range(claimed_chunk.job.chunks + _MAX_RESTARTS):
             if self._try_execute(execution, claimed_chunk):
-                return tally_results(itertools.chain(*execution.results))
+                return execution.tally
             logger.debug(
                 "a chunk of bulk job %s starts again", claimed_chunk.job.id, extra=_make_log_fields(claimed_chunk)
             )

@@ -7,8 +7,7 @@ operations.py       operations and their parameters; responses.py, links.py: wha
 converter.py        JSON Schema of the fields of marshmallow; patterns.py: their regular expressions
 schemas.py          names of components, schemas of request bodies
 host_schemas.py     a host's fields and settings
-problem_types.py    the explanation of each code; problem_members.py, problem_schemas.py: its JSON Schema
+problem_types.py    the explanation and the members of each code; problem_schemas.py: its JSON Schema
 event_schemas.py    JSON Schema of events, and webhooks
-examples.py         examples; composition.py: those of bodies, from those of their properties
-components.py       names for objects that are nested in others
+examples.py         examples of components and of bodies
 """

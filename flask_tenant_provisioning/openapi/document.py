@@ -17,13 +17,13 @@ from ..errors import ProvisioningError, TenantNotFound
 from ..mount import Api
 from ..validation import InputErrorSchema
 from ..web.headers import JSON
-from . import components, event_schemas, examples, host_schemas, operations, problem_schemas, responses
-from .composition import compose_examples
+from . import event_schemas, examples, host_schemas, operations, problem_schemas, responses
 from .converter import Converter
 from .links import build_links
 from .problem_types import explain_problems
-from .schemas import get_component_name
+from .schemas import COMPONENT_KEY, get_component_name
 
+Schemas = dict[str, Any]
 VERSION = "3.1.0"
 _MAX_CACHED = 16
 DESCRIPTION = """\
@@ -86,21 +86,24 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     document = {"openapi": VERSION, **spec.to_dict(), "webhooks": event_schemas.build_webhooks()}
     document["components"]["pathItems"] = event_schemas.build_path_items()
     document["components"]["links"] = build_links(api.routes)
-    document = components.name_inline_objects(document)
-    components.drop_unused_headers(document)
-    _add_explanation_example(document, api, server)
-    compose_examples(document)
+    document = _name_inline_objects(document)
+    _drop_unused_headers(document)
+    _add_response_examples(document, api, server)
+    examples.compose_examples(document)
     return document
 
 
-def _add_explanation_example(document: dict[str, Any], api: Api, server: str) -> None:
-    """Add the explanation of one problem to the response that explains problems.
+def _add_response_examples(document: dict[str, Any], api: Api, server: str) -> None:
+    """Add examples to the response that explains a problem, and to an upload's, where no row is executed yet.
 
-    It stands beside the schema, since linters take its member `example` for a keyword of the schema.
+    They stand beside the schema: linters take the member `example` of an explanation for a keyword of the schema.
     """
-    explanation = explain_problems(api, server)[TenantNotFound.code]
-    response = document["paths"]["/problems/{code}"]["get"]["responses"]["200"]
-    response["content"][JSON]["example"] = explanation.render()
+    explanation = explain_problems(api, server)[TenantNotFound.code].render()
+    for path, method, status, example in (
+        ("/problems/{code}", "get", "200", explanation),
+        ("/bulk-jobs", "post", "202", examples.QUEUED_JOB),
+    ):
+        document["paths"][path][method]["responses"][status]["content"][JSON]["example"] = example
 
 
 def _make_spec(api: Api, server: str, plugin: _Plugin) -> APISpec:
@@ -175,3 +178,49 @@ def _build_bearer_scheme(api: Api) -> dict[str, str]:
         "bearerFormat": "JWT",
         "description": "\n".join([claims, "", *roles, *own]),
     }
+
+
+def _name_inline_objects(document: dict[str, Any]) -> dict[str, Any]:
+    """Return `document` with each schema that has the key `COMPONENT_KEY` as a component of that name.
+
+    A name that is taken by another schema gets a number.
+    """
+    named: Schemas = {}
+    result: dict[str, Any] = _name_inline(document, document["components"]["schemas"], named)
+    result["components"]["schemas"] |= named
+    return result
+
+
+def _drop_unused_headers(document: dict[str, Any]) -> None:
+    """Remove the headers that no response refers to, such as those of a problem that only unknown paths return."""
+    headers = document["components"]["headers"]
+    parts = [*document["components"]["responses"].values()]
+    parts += [
+        response
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for response in operation["responses"].values()
+    ]
+    used = {name for part in parts for name in part.get("headers", ())}
+    document["components"]["headers"] = {name: header for name, header in headers.items() if name in used}
+
+
+def _name_inline(node: Any, taken: Schemas, named: Schemas) -> Any:
+    if isinstance(node, list):
+        return [_name_inline(item, taken, named) for item in node]
+    if not isinstance(node, dict):
+        return node
+    replaced = {key: _name_inline(value, taken, named) for key, value in node.items() if key != COMPONENT_KEY}
+    if COMPONENT_KEY not in node:
+        return replaced
+    name = _choose_name(node[COMPONENT_KEY], replaced, taken, named)
+    named[name] = replaced
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _choose_name(name: str, schema: Any, taken: Schemas, named: Schemas) -> str:
+    number, free = 1, name
+    while free in taken or named.get(free, schema) != schema:
+        number += 1
+        free = f"{name}{number}"
+    return free

@@ -1,9 +1,9 @@
-"""Examples for the OpenAPI components."""
+"""Examples for the OpenAPI components, and of bodies, composed from the examples of their properties."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import InvalidInput
@@ -14,6 +14,7 @@ from ..tenants import custom_fields
 from ..tenants.models import WRITABLE
 from ..tenants.schemas import validate_tenant
 
+Schemas = dict[str, Any]
 EXAMPLE_ID = "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f"
 TENANT: dict[str, Any] = {
     "tenant": EXAMPLE_ID,
@@ -64,6 +65,14 @@ BULK_JOB: dict[str, Any] = {
     "created_at": "2025-02-10T16:30:00.000Z",
     "started_at": "2025-02-10T16:30:00.012Z",
     "finished_at": "2025-02-10T16:30:00.188Z",
+}
+#: A job as the response to its upload shows it.
+QUEUED_JOB: dict[str, Any] = {
+    **BULK_JOB,
+    "state": "queued",
+    **dict.fromkeys(("processed", "succeeded", "failed"), 0),
+    "rate": 0.0,
+    **dict.fromkeys(("started_at", "finished_at")),
 }
 PARTNER: dict[str, Any] = {
     "partner": "acme",
@@ -201,3 +210,52 @@ def _filter_accepted(values: dict[str, Any], api: Api) -> dict[str, Any] | None:
         remaining = {name: value for name, value in values.items() if name not in refused}
         return _filter_accepted(remaining, api) if len(remaining) < len(values) else None
     return values
+
+
+_NOTHING = object()
+
+
+def compose_examples(document: dict[str, Any]) -> None:
+    """Add an example to each body of a request or a response that has none: to its schema, which is a component.
+
+    A body with a required property of the host's that has no example stays without.
+    """
+    schemas: Schemas = document["components"]["schemas"]
+    for content in (*_iter_contents(document["paths"]), *_iter_contents(document["components"]["pathItems"])):
+        schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+        if not {"example", "examples"} & {*content, *schema}:
+            example = _compose(schema, schemas)
+            if example is not _NOTHING:
+                schema["examples"] = [example]
+
+
+def _iter_contents(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the contents of bodies whose schema is a component."""
+    for methods in paths.values():
+        for operation in methods.values():
+            for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for content in part.get("content", {}).values():
+                    if "$ref" in content["schema"]:
+                        yield content
+
+
+def _compose(schema: dict[str, Any], schemas: Schemas) -> Any:
+    """Return an example of a value, or `_NOTHING`. Of objects it has the required properties, or all if none is."""
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "$ref" in schema:
+        return _compose(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            return _compose(schema[keyword][0], schemas)
+    if "allOf" in schema:
+        parts = [_compose(part, schemas) for part in schema["allOf"]]
+        return _NOTHING if _NOTHING in parts else {name: value for part in parts for name, value in part.items()}
+    if "items" in schema:
+        item = _compose(schema["items"], schemas)
+        return _NOTHING if item is _NOTHING else [item]
+    if schema.get("type") != "object":
+        return _NOTHING
+    properties = schema.get("properties", {})
+    composed = {name: _compose(properties.get(name, {}), schemas) for name in schema.get("required") or properties}
+    return _NOTHING if _NOTHING in composed.values() else composed

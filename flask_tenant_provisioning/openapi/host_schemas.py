@@ -12,8 +12,8 @@ from ..database.types import MAX_MEMBER_LENGTH
 from ..registry import Namespace, TenantFields
 from ..settings.namespaces import describe_namespace, make_closed_object
 from ..settings.storage import MASK
-from .components import COMPONENT_KEY
 from .converter import Converter
+from .schemas import COMPONENT_KEY
 
 Property = dict[str, Any]
 _NULL = {"type": "null"}

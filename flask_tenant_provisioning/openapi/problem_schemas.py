@@ -24,8 +24,14 @@ from ..errors import (
     Unauthenticated,
 )
 from ..mount import Api
-from .problem_members import ERRORS_SCHEMA, EXAMPLE_ERROR, EXCEEDED_LIMIT_SCHEMA, list_members
-from .problem_types import describe_problem, list_problem_classes
+from .problem_types import (
+    ERRORS_SCHEMA,
+    EXAMPLE_ERROR,
+    EXCEEDED_LIMIT_SCHEMA,
+    describe_problem,
+    list_members,
+    list_problem_classes,
+)
 
 Schema = dict[str, Any]
 ANY, OTHER = "AnyProblem", "OtherProblem"

@@ -14,7 +14,7 @@ from ..web.request import Request
 from ..web.routing import Routes
 from . import pages
 from .pages import ASSET_MEDIA_TYPES, ASSETS, read_asset
-from .schemas import ProblemExplanationSchema, ProblemIndexSchema
+from .schemas import COMPONENT_KEY, ProblemExplanationSchema, ProblemIndexSchema
 
 routes = Routes()
 
@@ -22,7 +22,7 @@ _PAGE = {"type": "string", "description": "A page.", "examples": ["<!doctype htm
 _TEXT = {"type": "string", "description": "A text file.", "examples": ["…"]}
 _PICTURE = {"description": "A picture.", "examples": ["PNG"]}
 _DOCUMENT = {
-    "x-component": "OpenApiDocument",
+    COMPONENT_KEY: "OpenApiDocument",
     "type": "object",
     "description": "An OpenAPI 3.1 document.",
     "examples": [{"openapi": "3.1.0", "info": {"title": "Tenant provisioning", "version": "1"}, "paths": {}}],

@@ -13,6 +13,9 @@ from ..errors import Mender
 from ..validation import StrictSchema, describe
 from ..web.headers import JSON
 
+#: The key by which a JSON Schema asks to become a component; it is removed.
+COMPONENT_KEY = "x-component"
+
 
 class ProblemTypeSchema(StrictSchema):
     """The meaning of a problem code."""

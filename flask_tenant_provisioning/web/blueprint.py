@@ -14,6 +14,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import BaseConverter, MapAdapter, Rule
 
 from .. import errors
+from ..access.guard import parse_bearer_token
 from ..access.principal import ANONYMOUS, METRICS_READER
 from ..mount import Mount
 from ..rate_limits import enforce_rate_limit
@@ -75,8 +76,8 @@ def _admit_metrics_token(
     expected = token.encode()
 
     def view(**path: Any) -> Response:
-        scheme, _, credentials = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(credentials.strip().encode(), expected):
+        bearer = parse_bearer_token(request.environ.get("HTTP_AUTHORIZATION", ""))
+        if bearer is None or not hmac.compare_digest(bearer.encode(), expected):
             return guarded_view(**path)
         return handler(Request(mount, METRICS_READER, get_request_id(mount.config.request_id_key)), **path)
 

@@ -265,7 +265,7 @@ def _load_response(row: tuple[str, int, str, str | None] | None, identity: Idemp
         raise StaleRead("the record is gone")
     fingerprint, status, headers, body = row
     if fingerprint != identity.fingerprint:
-        raise IdempotencyKeyReused
+        raise IdempotencyKeyReused("Another request was sent with this key before.")
     return StoredResponse(status, json.loads(headers), body or "")
 
 

@@ -46,6 +46,16 @@ def test_without_keys_of_their_own_secrets_depend_on_the_apps(host: MakeHost) ->
     assert keys(app) == ("warn", detail, f"set {KEYS} to a new key followed by that secret, then run `rekey`")
 
 
+def test_a_changed_secret_key_of_the_app_is_named(host: MakeHost) -> None:
+    set_for_tenant(host(), {"mail": {"password": "hunter22"}})
+    former = "a new key followed by the app's former secret key"
+    assert keys(host(SECRET_KEY="another secret key of thirty-two bytes")) == (
+        "fail",
+        "the app's secret key cannot decrypt the secrets in 1 of 1 settings",
+        f"set {KEYS} to the keys that encrypted them, or to {former}, or set these settings again",
+    )
+
+
 def test_keys_that_open_every_secret_are_well_and_others_are_not(host: MakeHost) -> None:
     body = {"mail": {"password": "hunter22"}, "look": {"key": {"a": "b"}}}
     set_for_tenant(host(**{KEYS: [OLD]}), body)

@@ -90,6 +90,16 @@ def test_keys_that_open_no_secret_fail(host: Host) -> None:
     )
 
 
+def test_a_changed_secret_key_of_the_app_is_named(host: Host) -> None:
+    subscribe(host(), 2)
+
+    assert keys(host(SECRET_KEY="another secret key of thirty-two bytes")) == (
+        "fail",
+        "the app's secret key cannot decrypt the secrets of any of 2 webhooks",
+        f"set {KEYS} to the keys that encrypted them, or to a new key followed by the app's former secret key",
+    )
+
+
 def test_doctor_examines_only_the_first_secrets(host: Host) -> None:
     app = host(**{KEYS: [OLD]})
     subscribe(app)

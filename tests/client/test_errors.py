@@ -89,8 +89,10 @@ def test_a_response_that_is_not_the_apis_is_unexpected(
     faulty.faults.append(fault)
     with pytest.raises(UnexpectedResponse) as raised:
         connect(faulty.url, retries=ONCE).tenants.get("x")
-    assert message in str(raised.value)
-    assert len(str(raised.value)) < 400
+    text, advice = str(raised.value).splitlines()
+    assert message in text
+    assert len(text) < 300
+    assert advice == "What to do: Check `base_url`, and what stands between you and the API, such as a proxy."
 
 
 @pytest.mark.parametrize(

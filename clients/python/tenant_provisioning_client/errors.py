@@ -87,7 +87,11 @@ class UnexpectedResponse(ProvisioningError):
         #: The beginning of the body, or the reason.
         self.text = text[:500]
         self.retry_after = retry_after
-        super().__init__(f"Unexpected response: {status}, {content_type or 'no content type'}: {self.text[:200]}")
+        beginning = " ".join(self.text[:200].split())
+        super().__init__(
+            f"Unexpected response: {status}, {content_type or 'no content type'}: {beginning}\n"
+            "What to do: Check `base_url`, and what stands between you and the API, such as a proxy."
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.status, self.content_type, self.text, self.retry_after)

@@ -18,7 +18,14 @@ from ...webhooks.models import Endpoint
 from .context import ENCRYPTION_KEYS, FAIL, OK, WARN, DoctorContext, Finding
 
 _MIN_SECRET_LENGTH = 16
-_KEY_ADVICE = f"put the key that encrypted them back, after the others in {ENCRYPTION_KEYS}"
+
+
+def _describe_keys(config: Config) -> tuple[str, str]:
+    """Return what decrypts stored secrets, and what to do where it does not."""
+    if config.encryption_keys:
+        return ENCRYPTION_KEYS, f"put the key that encrypted them back, after the others in {ENCRYPTION_KEYS}"
+    former = "a new key followed by the app's former secret key"
+    return "the app's secret key", f"set {ENCRYPTION_KEYS} to the keys that encrypted them, or to {former}"
 
 
 def check_cursor_secret(context: DoctorContext) -> Finding:
@@ -58,7 +65,7 @@ def check_webhook_keys(context: DoctorContext) -> Finding:
     unreadable = sum(not _can_open_endpoint(mount.keyring, endpoint, now) for endpoint in endpoints)
     count = f"the first {_MAX_ENDPOINTS}" if has_more else f"{len(endpoints)}"
     if unreadable:
-        return _report_unreadable(unreadable, len(endpoints), count)
+        return _report_unreadable(mount.config, unreadable, len(endpoints), count)
     return _report_readable(mount.config, len(endpoints), count)
 
 
@@ -70,11 +77,12 @@ def _can_open_endpoint(keyring: Keyring, endpoint: Endpoint, now: str) -> bool:
     return True
 
 
-def _report_unreadable(unreadable: int, total: int, count: str) -> Finding:
+def _report_unreadable(config: Config, unreadable: int, total: int, count: str) -> Finding:
+    keys, advice = _describe_keys(config)
     if unreadable == total:
-        return Finding(FAIL, f"{ENCRYPTION_KEYS} cannot decrypt the secrets of any of {count} webhooks", _KEY_ADVICE)
-    detail = f"{ENCRYPTION_KEYS} cannot decrypt the secrets of {unreadable} of {count} webhooks"
-    return Finding(WARN, detail, f"{_KEY_ADVICE}, or ask the partners to rotate them")
+        return Finding(FAIL, f"{keys} cannot decrypt the secrets of any of {count} webhooks", advice)
+    detail = f"{keys} cannot decrypt the secrets of {unreadable} of {count} webhooks"
+    return Finding(WARN, detail, f"{advice}, or ask the partners to rotate them")
 
 
 def _report_readable(config: Config, total: int, count: str) -> Finding:
@@ -107,8 +115,9 @@ def check_settings_keys(context: DoctorContext) -> Finding:
         return Finding(OK, "no settings contain a secret")
     unreadable = sum(not _can_open_settings(mount.keyring, row) for row in rows)
     if unreadable:
-        detail = f"{ENCRYPTION_KEYS} cannot decrypt the secrets in {unreadable} of {len(rows)} settings"
-        return Finding(FAIL if unreadable == len(rows) else WARN, detail, f"{_KEY_ADVICE}, or set these settings again")
+        keys, advice = _describe_keys(mount.config)
+        detail = f"{keys} cannot decrypt the secrets in {unreadable} of {len(rows)} settings"
+        return Finding(FAIL if unreadable == len(rows) else WARN, detail, f"{advice}, or set these settings again")
     if mount.config.encryption_keys:
         return Finding(OK, f"{ENCRYPTION_KEYS} decrypt the secrets in {len(rows)} settings")
     detail = f"the secrets in {len(rows)} settings are encrypted with the app's secret key, and lost when it changes"

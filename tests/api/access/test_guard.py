@@ -70,6 +70,14 @@ def test_no_route_but_a_public_one_opens_without_a_token(app: Flask, route: Rout
     assert response.headers.getlist("WWW-Authenticate") == ['Bearer realm="provisioning"']
 
 
+def test_public_routes_are_the_probes_and_the_documents() -> None:
+    documents = {"/openapi.json", "/docs", "/docs/{asset}", "/problems", "/problems/{code}"}
+    probes = {"/health/live", "/health/ready"}
+    public = [route for route in ROUTES if route.public]
+    assert {(route.method, route.path_template) for route in public} == {("GET", path) for path in probes | documents}
+    assert {route.path_template for route in public if not route.required_permissions(False)} == probes
+
+
 def test_permission_is_checked_before_existence_and_input(app: Flask) -> None:
     viewer = Caller(app, roles=["partner-viewer"])
     check_problem(viewer("DELETE", "/tenants/no-such-thing?unknown=1"), status=403, code="insufficient-permission")

@@ -325,7 +325,7 @@ def test_another_upload_with_the_same_key_is_refused_and_not_kept(
 ) -> None:
     create_job(partner, [make_row(1)], **{"Idempotency-Key": "k"})
     response = partner("POST", f"{JOBS}{query}", json=sent, headers={"Idempotency-Key": "k", **headers})
-    assert_problem(response, 422, "idempotency-key-reused", "Idempotency-Key reused.")
+    assert_problem(response, 422, "idempotency-key-reused", "Another request was sent with this key before.")
     assert len(fetch_rows(partner.app, "bulk_jobs", partner_id=partner.partner)) == 1
 
 

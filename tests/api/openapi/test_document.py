@@ -114,6 +114,13 @@ def test_every_example_matches_its_schema(documented: DocumentedHost) -> None:
         assert documented.errors(schemas[name], example) == []
 
 
+def test_the_example_of_an_upload_is_a_job_that_waits(documented: DocumentedHost) -> None:
+    content = documented.document["paths"]["/bulk-jobs"]["post"]["responses"]["202"]["content"]["application/json"]
+    assert documented.errors(content["schema"], content["example"]) == []
+    names = ("state", "total", "processed", "started_at", "finished_at")
+    assert [content["example"][name] for name in names] == ["queued", 1000, 0, None, None]
+
+
 def test_no_property_is_left_without_a_type(documented: DocumentedHost) -> None:
     any_value = {"Change": {"previous", "new"}}
     for name, schema in documented.document["components"]["schemas"].items():

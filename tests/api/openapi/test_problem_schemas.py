@@ -15,7 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 import flask_tenant_provisioning
 from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.errors import ProvisioningError, iter_problem_classes
-from flask_tenant_provisioning.openapi.problem_members import list_members
+from flask_tenant_provisioning.openapi.problem_types import list_members
 from tests.support import hosts
 from tests.support.openapi import DocumentedHost
 

@@ -35,7 +35,7 @@ from tests.support.hosts import PREFIX, issue_license
 from tests.support.servers import Address, Reply, run_concurrently, send_request, serve
 
 NOWHERE = "/tenants/0193d5f0-0000-7000-8000-000000000000"
-REUSED = "Idempotency-Key reused."
+REUSED = "Another request was sent with this key before."
 IN_PROGRESS = "Request in progress."
 HOUR = 3600
 
