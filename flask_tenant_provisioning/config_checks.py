@@ -149,6 +149,13 @@ def check_web_url(value: Any) -> str:
     return str(value)
 
 
+def check_issuer_url(value: Any) -> str:
+    """Require an absolute URL without query and fragment (RFC 8414 §2); a slash at the end is dropped."""
+    if not _is_web_url(value) or "?" in value or "#" in value:
+        raise ValueError("a URL that begins with https:// or http://, without query and fragment")
+    return str(value).rstrip("/")
+
+
 def check_server_urls(value: Any) -> tuple[str, ...]:
     """Require a list of one or more URLs, absolute or a path; a slash at the end is dropped."""
     if not value or not is_text_list(value) or not all(_is_web_url(url) or _is_path(url) for url in value):

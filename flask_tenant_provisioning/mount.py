@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self, TypeVar
 from flask import Flask
 
 from .access.authority import Authority
+from .access.client_tokens import ClientTokens
 from .access.guard import Guard
 from .config import Config
 from .database.session import Storage
@@ -116,6 +117,7 @@ class Mount(Api):
     `guard` and `engine` (None for external workers) use the mount, and are set once it is made. `in_host` enters the
     host's application context.
     `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
+    `client_tokens` issues and verifies API clients' access tokens; None only without a secret that could sign them.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
     """
 
@@ -128,6 +130,7 @@ class Mount(Api):
     open_keyring: Callable[[], Keyring]
     url_refusal: Callable[[str], str | None]
     in_host: Callable[[], AbstractContextManager[Any]]
+    client_tokens: ClientTokens | None
     guard: Guard = dataclasses.field(init=False)
     engine: WorkEngine | None = dataclasses.field(init=False)
     entrance: Any = None

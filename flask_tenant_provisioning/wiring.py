@@ -15,6 +15,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from .access.authority import Authority, enter_app_context
+from .access.client_tokens import make_client_tokens
 from .access.guard import Guard
 from .access.tokens import TokenVerifier
 from .config import Config
@@ -76,8 +77,9 @@ def build_mount(
         open_keyring=partial(load_keyring, app, config),
         url_refusal=partial(find_url_refusal, config, Resolver()),
         in_host=partial(enter_app_context, app),
+        client_tokens=make_client_tokens(app, config, name, clock=clock, new_id=new_id),
     )
-    mount.guard = Guard(TokenVerifier(config, clock, authority), config)
+    mount.guard = Guard(TokenVerifier(config, clock, authority, mount.client_tokens), config)
     mount.engine = make_engine(mount)
     if mount.telemetry.is_on:
         observe_gauges(mount)
