@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .bulk.routes import routes as bulk_routes
+from .clients.routes import routes as client_routes
 from .config import Config
 from .events.routes import routes as event_routes
 from .health.routes import metrics_routes, routes as health_routes
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *settings_routes,
     *event_routes,
     *webhook_routes,
+    *client_routes,
     *partner_routes,
     *partner_settings_routes,
     *usage_routes,

@@ -18,6 +18,7 @@ from .access.authority import Authority, enter_app_context
 from .access.client_tokens import make_client_tokens
 from .access.guard import Guard
 from .access.tokens import TokenVerifier
+from .clients.directory import ClientCache
 from .config import Config
 from .database.engine import resolve_engine
 from .database.session import Storage, TracedStorage
@@ -141,7 +142,7 @@ def serve_mount(app: Flask, mount: Mount, mounts: Mounts[Mount], *, migrates: bo
     _ = mount.storage  # opens it, also if nothing is migrated
     if migrates:
         upgrade_tables(mount)
-    mount.guard.partners = mount.once(PartnerCache)
+    mount.guard.partners, mount.guard.clients = mount.once(PartnerCache), mount.once(ClientCache)
     blueprint = get_blueprint(mount)
     mount.app.register_blueprint(blueprint)
     if mount.app is app:
