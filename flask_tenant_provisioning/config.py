@@ -458,7 +458,8 @@ class Config:
     rate_limits: dict[str, str] = key(
         None,
         "How many requests each partner may send to each class of routes (`read`, `write`, `bulk`), for example "
-        "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class without an entry has no limit.",
+        "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class without an entry has no limit. `token` "
+        "limits the requests for access tokens: those of each client, and those from each address.",
         check_rate_limits,
         example={"read": "600/minute", "write": "10/second;120/minute", "bulk": "10/minute"},
     )

@@ -41,11 +41,14 @@ from .tenants.models import make_custom_field_indexes
 from .tenants.quotas import QuotaReaction
 from .web.blueprint import make_blueprint
 from .webhooks.client.resolver import Resolver
-from .webhooks.client.ssrf import find_url_refusal
+from .webhooks.client.sender import Sender
+from .webhooks.client.ssrf import find_url_refusal, make_guard
 from .webhooks.fanout import create_deliveries
 from .workers.engines import make_engine
 
 logger = logging.getLogger(__name__)
+#: How long a request may wait for a document that a partner publishes, in seconds.
+_FETCH_TIMEOUT_SECONDS = 5.0
 
 
 def build_mount(
@@ -65,6 +68,7 @@ def build_mount(
     events.
     """
     authority = PrivateApp(app, config).authority if config.mount == "isolated" else Authority(app, app)
+    resolver = Resolver()
     mount = Mount(
         name=name,
         config=config,
@@ -76,7 +80,8 @@ def build_mount(
         telemetry=make_telemetry(config, name),
         open_storage=partial(_open_storage, app, db, clock, new_id),
         open_keyring=partial(load_keyring, app, config),
-        url_refusal=partial(find_url_refusal, config, Resolver()),
+        url_refusal=partial(find_url_refusal, config, resolver),
+        fetch_url=Sender(make_guard(config, resolver), timeout=_FETCH_TIMEOUT_SECONDS).fetch,
         in_host=partial(enter_app_context, app),
         client_tokens=make_client_tokens(app, config, name, clock=clock, new_id=new_id),
     )

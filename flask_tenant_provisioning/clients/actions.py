@@ -159,9 +159,11 @@ def rotate_secret(
     return ClientWithSecret(_save_changes(session, actor, "client.rotated", before, after), secret)
 
 
-def revoke_tokens(session: Session, actor: Actor, target: Target) -> Client:
-    """End all access tokens of a client; it can get new ones. Raises `ClientNotFound`."""
+def revoke_tokens(session: Session, actor: Actor, target: Target, generation: int) -> Client:
+    """End all access tokens of a client that are of this generation; it can get new ones. Raises `ClientNotFound`."""
     before = _lock_client(session, target)
+    if before.generation != generation:
+        return before
     return _save_changes(session, actor, "client.updated", before, before._replace(generation=before.generation + 1))
 
 

@@ -117,6 +117,16 @@ class ClientCache:
             self._cache.invalidate((event["partner_id"], json.loads(event["data"])["client"]) for event in changed)
 
 
+def is_allowed_address(client: Client, address: str | None) -> bool:
+    """Return whether the client may be used at this address; None is in no network."""
+    networks = _parse_networks(client)
+    return not networks or (address is not None and _is_in_networks(address, networks))
+
+
+def _parse_networks(client: Client) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(map(ip_network, json.loads(client.networks)))
+
+
 def _make_cached_client(client: Client) -> CachedClient:
     expires_at = client.expires_at
     return CachedClient(
@@ -124,7 +134,7 @@ def _make_cached_client(client: Client) -> CachedClient:
         expires=None if expires_at is None else datetime.fromisoformat(expires_at).timestamp(),
         generation=client.generation,
         permissions=frozenset(client.list_permissions()),
-        networks=tuple(map(ip_network, json.loads(client.networks))),
+        networks=_parse_networks(client),
     )
 
 

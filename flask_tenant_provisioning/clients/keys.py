@@ -57,11 +57,13 @@ def _find_fault(key: Any) -> Fault | None:
         return _NOT_FOR_SIGNATURES
     if "kid" in key and not (isinstance(key["kid"], str) and 1 <= len(key["kid"]) <= _MAX_ID_LENGTH):
         return _INVALID_ID
-    return None if _is_usable(key) else _INVALID
+    return None if is_usable_key(key) else _INVALID
 
 
-def _is_usable(key: dict[str, Any]) -> bool:
-    """Return whether this is a public key of a known kind, and of a size that is safe and cheap to verify with."""
+def is_usable_key(key: dict[str, Any]) -> bool:
+    """Return whether this JWK, whose `kty` is a text, is a public key of a known kind, and of a size that is safe and
+    cheap to verify with.
+    """
     if not all(isinstance(key.get(name), str) for name in _MEMBERS.get(key["kty"], ("",))):
         return False
     stripped = _strip_key(key)
