@@ -54,7 +54,7 @@ class KeySet:
         now = self._clock()
         known = self._keys.get(kid)
         if self._is_due(known, now):
-            # One request at a time fetches. With a known key, the others do not wait for it.
+            # One request at a time fetches. The others wait for it, except those whose key is known.
             if self._lock.acquire(blocking=known is None):
                 try:
                     if now - self._tried_at >= FETCH_INTERVAL_SECONDS:
@@ -65,10 +65,12 @@ class KeySet:
         return known
 
     def needs_fetch(self, kid: Any) -> bool:
-        """Return whether `find` would fetch the keys first."""
+        """Return whether `find` would fetch the keys first, or wait for another request that does."""
         return isinstance(kid, str | None) and self._is_due(self._keys.get(kid), self._clock())
 
     def _is_due(self, known: PublicKey | None, now: float) -> bool:
+        if known is None and self._lock.locked():
+            return True
         is_stale = known is None or now - self._fetched_at >= KEY_SECONDS
         return is_stale and now - self._tried_at >= FETCH_INTERVAL_SECONDS
 
