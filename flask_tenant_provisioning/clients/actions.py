@@ -18,7 +18,7 @@ from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import write_version
 from ..encoding import dump_json
-from ..errors import ClientNotFound, Conflict, Fault, Forbidden, QuotaExceeded
+from ..errors import ClientNotFound, Fault, Forbidden, InvalidState, QuotaExceeded
 from ..events.actions import build_event, record_event
 from ..validation import REQUIRED, make_entry, make_invalid_input
 from . import models
@@ -142,12 +142,14 @@ def rotate_secret(
 ) -> ClientWithSecret:
     """Give a client a new secret. The replaced one stays valid for `overlap_seconds`; with 0, all its tokens end.
 
-    A secret that was replaced before is no longer valid. Raises `Conflict` for a client without a secret, and as
+    A secret that was replaced before is no longer valid. Raises `InvalidState` for a client without a secret, and as
     `update_client` does.
     """
     before = _lock_client(session, target)
     if before.authentication != CLIENT_SECRET:
-        raise Conflict("This client has no secret: it authenticates by a key of its own. Change its jwks or jwks_url.")
+        raise InvalidState(
+            "This client has no secret: it authenticates by a key of its own. Change its jwks or jwks_url."
+        )
     _require_grantable(actor, before)
     secret = make_secret(random)
     after = before._replace(secret_hash=hash_secret(secret), previous_secret_hash=None, previous_secret_expires_at=None)

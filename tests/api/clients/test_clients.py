@@ -554,7 +554,7 @@ def test_an_overlap_has_limits(partner: Caller, seconds: Any) -> None:
 def test_a_client_without_a_secret_cannot_rotate_it(partner: Caller) -> None:
     response = partner("POST", client_path(create_client(partner, **KEY_CLIENT), "/rotate-secret"))
     detail = "This client has no secret: it authenticates by a key of its own. Change its jwks or jwks_url."
-    assert_problem(response, 409, "conflict", detail)
+    assert_problem(response, 409, "invalid-state", detail)
 
 
 def test_a_dry_run_rotates_nothing(partner: Caller) -> None:
