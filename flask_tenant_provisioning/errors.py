@@ -347,13 +347,14 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The operation is not possible in the current state of the tenant or the bulk job."""
+    """The operation is not possible in the current state of the tenant, the bulk job or the API client."""
 
     code = "invalid-state"
     title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed; a client that "
+        "authenticates by a key of its own has no secret."
     )
 
 

@@ -44,9 +44,9 @@ class Principal:
         return self.partner
 
     @classmethod
-    def for_operator(cls, subject: str, partner: str) -> Principal:
-        """Return a principal for the host's own command line, with all permissions, acting for `partner`."""
-        return cls(subject, partner, permissions=frozenset(PERMISSIONS), sees_every_partner=True)
+    def for_operator(cls, subject: str, partner: str, permissions: Iterable[str] = PERMISSIONS) -> Principal:
+        """Return a principal for the host's own command line, with all `permissions`, acting for `partner`."""
+        return cls(subject, partner, permissions=frozenset(permissions), sees_every_partner=True)
 
     @classmethod
     def from_claims(

@@ -18,7 +18,7 @@ from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import write_version
 from ..encoding import dump_json
-from ..errors import ClientNotFound, Conflict, Fault, Forbidden, QuotaExceeded
+from ..errors import ClientNotFound, Fault, Forbidden, InvalidState, QuotaExceeded
 from ..events.actions import build_event, record_event
 from ..validation import REQUIRED, make_entry, make_invalid_input
 from . import models
@@ -142,12 +142,14 @@ def rotate_secret(
 ) -> ClientWithSecret:
     """Give a client a new secret. The replaced one stays valid for `overlap_seconds`; with 0, all its tokens end.
 
-    A secret that was replaced before is no longer valid. Raises `Conflict` for a client without a secret, and as
+    A secret that was replaced before is no longer valid. Raises `InvalidState` for a client without a secret, and as
     `update_client` does.
     """
     before = _lock_client(session, target)
     if before.authentication != CLIENT_SECRET:
-        raise Conflict("This client has no secret: it authenticates by a key of its own. Change its jwks or jwks_url.")
+        raise InvalidState(
+            "This client has no secret: it authenticates by a key of its own. Change its jwks or jwks_url."
+        )
     _require_grantable(actor, before)
     secret = make_secret(random)
     after = before._replace(secret_hash=hash_secret(secret), previous_secret_hash=None, previous_secret_expires_at=None)
@@ -159,10 +161,13 @@ def rotate_secret(
     return ClientWithSecret(_save_changes(session, actor, "client.rotated", before, after), secret)
 
 
-def revoke_tokens(session: Session, actor: Actor, target: Target, generation: int) -> Client:
-    """End all access tokens of a client that are of this generation; it can get new ones. Raises `ClientNotFound`."""
+def revoke_tokens(session: Session, actor: Actor, target: Target, generation: int | None = None) -> Client:
+    """End all access tokens of a client; it can get new ones. Raises `ClientNotFound`.
+
+    With a `generation`, tokens of a later one stay valid.
+    """
     before = _lock_client(session, target)
-    if before.generation != generation:
+    if generation is not None and before.generation != generation:
         return before
     return _save_changes(session, actor, "client.updated", before, before._replace(generation=before.generation + 1))
 

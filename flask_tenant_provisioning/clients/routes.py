@@ -8,9 +8,9 @@ from flask import Response
 
 from ..errors import (
     ClientNotFound,
-    Conflict,
     InvalidCursor,
     InvalidParameter,
+    InvalidState,
     QuotaExceeded,
     SecretUnavailable,
 )
@@ -168,7 +168,7 @@ def delete_client(call: Request, client_id: str) -> Response:
     body_required=False,
     query=WriteQuery,
     responses={200: ClientSecretSchema},
-    problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, Conflict, SecretUnavailable),
+    problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, SecretUnavailable),
 )
 def rotate_client_secret(call: Request, client_id: str) -> Response:
     """Replace the secret of an API client.

@@ -120,7 +120,7 @@ TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
 PORTS = "a list of whole numbers from 1 to 65535"
 ISSUERS = "a mapping of issuer to a mapping with 'jwks' and 'audience'"
 NETWORKS = "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
-CLASSES = "a mapping of 'read', 'write', 'bulk' to limits such as '600/minute' or '10/second;600/minute'"
+CLASSES = "a mapping of 'read', 'write', 'bulk', 'token' to limits such as '600/minute' or '10/second;600/minute'"
 LIMIT = "a mapping that names for 'read' a limit such as '600/minute' or '10/second;600/minute'"
 WINDOWS = (
     "a mapping that names for 'read' limits such as '600/minute' or '10/second;600/minute', "

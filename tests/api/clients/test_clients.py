@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_tenant_provisioning import TenantProvisioning
 from flask_tenant_provisioning.clients.client_secrets import is_secret_of
 from flask_tenant_provisioning.clients.models import Client
 from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
@@ -24,7 +25,7 @@ from tests.support.clients import PERMISSIONS, client_path, create_client
 from tests.support.clock import LONG_LIVED_TOKENS, Clock
 from tests.support.database.rows import fetch_all_rows, fetch_rows
 from tests.support.events import list_changes, read_feed
-from tests.support.hosts import PREFIX, get_mount
+from tests.support.hosts import PREFIX, get_mount, make_config
 from tests.support.issuers import make_jwk
 
 MakeApp = Callable[..., Flask]
@@ -317,7 +318,7 @@ def test_no_secret_is_in_the_database_or_the_log(make_app: MakeApp, caplog: pyte
 def test_a_secret_is_compared_with_both_hashes_for_every_client() -> None:
     now, later = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z"
     hashes = [hashlib.sha256(secret).hexdigest() for secret in (b"new", b"old")]
-    client = Client(*[""] * len(Client._fields))._replace(
+    client = Client._make([""] * len(Client._fields))._replace(
         secret_hash=hashes[0], previous_secret_hash=hashes[1], previous_secret_expires_at=later
     )
     assert [is_secret_of(client, secret, now) for secret in ("new", "old", "", "new ")] == [True, True, False, False]
@@ -553,7 +554,7 @@ def test_an_overlap_has_limits(partner: Caller, seconds: Any) -> None:
 def test_a_client_without_a_secret_cannot_rotate_it(partner: Caller) -> None:
     response = partner("POST", client_path(create_client(partner, **KEY_CLIENT), "/rotate-secret"))
     detail = "This client has no secret: it authenticates by a key of its own. Change its jwks or jwks_url."
-    assert_problem(response, 409, "conflict", detail)
+    assert_problem(response, 409, "invalid-state", detail)
 
 
 def test_a_dry_run_rotates_nothing(partner: Caller) -> None:
@@ -610,9 +611,6 @@ def test_who_has_fewer_permissions_can_restrict_a_client(partner: Caller) -> Non
 
 
 def test_the_hosts_own_permissions_can_be_given(make_app: MakeApp, database_url: str) -> None:
-    from flask_tenant_provisioning import TenantProvisioning
-    from tests.support.hosts import make_config
-
     provisioning, app = TenantProvisioning(), Flask("host")
     provisioning.permission("report:read", "Read reports.", roles=["partner-admin"])
     app.config.update(make_config())
