@@ -21,6 +21,7 @@ from .config_checks import (
     check_contact,
     check_encryption_keys,
     check_engine,
+    check_issuer_url,
     check_issuers,
     check_networks,
     check_pem,
@@ -73,6 +74,7 @@ PARTNER_ADMIN = (
     "tenant:create", "tenant:read", "tenant:update", "tenant:delete",
     "settings:read", "settings:update", "bulk:create", "bulk:read",
     "webhook:read", "webhook:manage", "event:read",
+    "client:read", "client:write",
 )  # fmt: skip
 PARTNER_VIEWER = tuple(permission for permission in PARTNER_ADMIN if permission.endswith(":read"))
 PROVISIONING_ADMIN = (
@@ -98,6 +100,8 @@ PERMISSIONS: dict[str, str] = {
     "webhook:read": "Read webhook endpoints and deliveries.",
     "webhook:manage": "Create, change and remove webhook endpoints.",
     "event:read": "Read the event feed.",
+    "client:read": "Read API clients.",
+    "client:write": "Create, change and remove API clients, and rotate their secrets.",
     "partner:read": "Read partners and their usage.",
     "partner:manage": "Register, change, suspend and remove partners.",
     "audit:read": "Read who changed what, from which address.",
@@ -410,6 +414,29 @@ class Config:
         number(0, 1_000_000),
     )
 
+    # API clients, and the access tokens that the API issues to them
+
+    client_limit: int = key(50, "How many API clients a partner may have.", number(0, 10_000))
+    client_token_seconds: int = key(
+        900, "For how many seconds an access token of an API client is valid.", number(60, 86_400)
+    )
+    client_private_key: str | None = key(
+        None,
+        "The private key (PEM) that signs these tokens: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA). `GET "
+        "/oauth/jwks` publishes its public half. By default they are signed with HS256 and a key derived from the "
+        "secret that signs list cursors. The same in every process.",
+        check_pem,
+        secret=True,
+        example="-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----",
+    )
+    oauth_issuer: str | None = key(
+        None,
+        "The issuer that these tokens name in `iss`: a URL without query and fragment. By default the URL at which "
+        "the client reached the mount, and the tokens are accepted at each of its URLs.",
+        check_issuer_url,
+        example="https://api.example.com/api/provisioning",
+    )
+
     # Partners
 
     partner_registration: str = key(
@@ -431,7 +458,8 @@ class Config:
     rate_limits: dict[str, str] = key(
         None,
         "How many requests each partner may send to each class of routes (`read`, `write`, `bulk`), for example "
-        "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class without an entry has no limit.",
+        "`{'read': '600/minute', 'write': '10/second;120/minute'}`; a class without an entry has no limit. `token` "
+        "limits the requests for access tokens: those of each client, and those from each address.",
         check_rate_limits,
         example={"read": "600/minute", "write": "10/second;120/minute", "bulk": "10/minute"},
     )

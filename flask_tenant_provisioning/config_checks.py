@@ -149,6 +149,13 @@ def check_web_url(value: Any) -> str:
     return str(value)
 
 
+def check_issuer_url(value: Any) -> str:
+    """Require an absolute URL without query and fragment (RFC 8414 §2); a slash at the end is dropped."""
+    if not _is_web_url(value) or "?" in value or "#" in value:
+        raise ValueError("a URL that begins with https:// or http://, without query and fragment")
+    return str(value).rstrip("/")
+
+
 def check_server_urls(value: Any) -> tuple[str, ...]:
     """Require a list of one or more URLs, absolute or a path; a slash at the end is dropped."""
     if not value or not is_text_list(value) or not all(_is_web_url(url) or _is_path(url) for url in value):
@@ -229,13 +236,20 @@ def check_public_keys(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+#: The class of requests for access tokens, which are counted by client and by address instead of by partner.
+TOKEN_RATE_CLASS = "token"  # noqa: S105
 #: The classes of routes that rate limits distinguish; `bulk` is for uploads.
-RATE_CLASSES = ("read", "write", "bulk")
+RATE_CLASSES = ("read", "write", "bulk", TOKEN_RATE_CLASS)
 MEMORY_STORAGE = "memory://"
 INSTALL_LIMITER = "pip install 'flask-tenant-provisioning[limiter]'"
 _RATE_LIMIT_EXAMPLES = "'600/minute' or '10/second;600/minute'"
 _MAX_REQUESTS = 10**15 - 1  # an integer of a structured field (RFC 9651 §3.3.1)
 _MAX_WINDOW_SECONDS = 10 * 366 * 86_400
+
+
+def has_authlib() -> bool:
+    """Return whether Authlib, the OAuth server, is installed (extra `oauth`)."""
+    return importlib.util.find_spec("authlib") is not None
 
 
 def has_flask_limiter() -> bool:

@@ -8,10 +8,12 @@ ProvisioningError           internal-error
 ├── InvalidInput            validation-error, malformed-json, invalid-parameter, invalid-cursor,
 │                           invalid-idempotency-key, malformed-upload
 ├── Unauthenticated         authentication-required, invalid-token, token-expired
-├── Forbidden               insufficient-permission, partner-missing, partner-suspended,
-│                           partner-not-registered, quota-exceeded, plan-not-allowed, license-expired
+├── Forbidden               insufficient-permission, address-not-allowed, partner-missing,
+│                           partner-suspended, partner-not-registered, quota-exceeded, plan-not-allowed,
+│                           license-expired
 ├── NotFound                not-found, tenant-not-found, partner-not-found, webhook-not-found,
-│                           delivery-not-found, settings-version-not-found, bulk-job-not-found
+│                           delivery-not-found, client-not-found, settings-version-not-found,
+│                           bulk-job-not-found
 ├── CursorExpired           cursor-expired
 ├── Conflict                conflict, tenant-exists, invalid-state, plan-limit-exceeded, webhook-disabled,
 │                           settings-outdated, idempotency-in-progress, duplicate-row
@@ -187,6 +189,15 @@ class Forbidden(ProvisioningError):
     mended_by: ClassVar[tuple[Mender, ...]] = (Mender.PARTNER_ADMINISTRATOR,)
 
 
+class AddressNotAllowed(Forbidden):
+    """The API client may not be used at the address that the request came from."""
+
+    code = "address-not-allowed"
+    title = "Address not allowed"
+    remedy = "Send the request from one of the client's `networks`, or add the network of this address to them."
+    mended_by = (Mender.PARTNER, Mender.PARTNER_ADMINISTRATOR)
+
+
 class PartnerMissing(Forbidden):
     """The token does not name the partner on whose behalf the caller acts."""
 
@@ -215,7 +226,7 @@ class PartnerNotRegistered(Forbidden):
 
 
 class QuotaExceeded(Forbidden):
-    """The quota of tenants, webhooks or unfinished bulk jobs is used up."""
+    """The quota of tenants, webhooks, API clients or unfinished bulk jobs is used up."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
@@ -283,6 +294,14 @@ class DeliveryNotFound(NotFound):
     remedy = "Check the id: there is no such delivery among those that you may see."
 
 
+class ClientNotFound(NotFound):
+    """The API client does not exist: the id is unknown, was deleted, or belongs to another partner."""
+
+    code = "client-not-found"
+    title = "Client not found"
+    remedy = "Check the id: there is no such client among those that you may see."
+
+
 class SettingsVersionNotFound(NotFound):
     """The settings have no such version, or it is older than the versions that are kept."""
 
@@ -328,13 +347,14 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The operation is not possible in the current state of the tenant or the bulk job."""
+    """The operation is not possible in the current state of the tenant, the bulk job or the API client."""
 
     code = "invalid-state"
     title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed; a client that "
+        "authenticates by a key of its own has no secret."
     )
 
 

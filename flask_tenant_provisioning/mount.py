@@ -13,8 +13,10 @@ from typing import Any, Protocol, Self, TypeVar
 from flask import Flask
 
 from .access.authority import Authority
+from .access.client_tokens import ClientTokens
 from .access.guard import Guard
 from .config import Config
+from .config_checks import TOKEN_RATE_CLASS
 from .database.session import Storage
 from .encoding import decode_base64url, encode_base64url
 from .errors import InvalidCursor
@@ -47,8 +49,9 @@ class Api:
         return list_available_plans(self.registry.plans, self.config.plans)
 
     def has_rate_limit(self, rate_class: str) -> bool:
-        """Return True if requests of this class count against a partner's rate limits."""
-        return rate_class in self.config.rate_limits or self.registry.rate_limits is not None
+        """Return True if requests of this class count against rate limits: a partner's, or those of token requests."""
+        is_partners = self.registry.rate_limits is not None and rate_class != TOKEN_RATE_CLASS
+        return rate_class in self.config.rate_limits or is_partners
 
     def schema(self, kind: type[S]) -> S:
         """Return the instance of a schema class (`validation.StrictSchema`) for this host, built once."""
@@ -115,7 +118,9 @@ class Mount(Api):
 
     `guard` and `engine` (None for external workers) use the mount, and are set once it is made. `in_host` enters the
     host's application context.
-    `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
+    `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may. `fetch_url` returns the
+    content of a URL that it does not refuse (`webhooks.client.sender.Sender.fetch`).
+    `client_tokens` issues and verifies API clients' access tokens; None only without a secret that could sign them.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
     """
 
@@ -127,7 +132,9 @@ class Mount(Api):
     open_storage: Callable[[Self], Storage]
     open_keyring: Callable[[], Keyring]
     url_refusal: Callable[[str], str | None]
+    fetch_url: Callable[[str, Mapping[str, str], int], bytes]
     in_host: Callable[[], AbstractContextManager[Any]]
+    client_tokens: ClientTokens | None
     guard: Guard = dataclasses.field(init=False)
     engine: WorkEngine | None = dataclasses.field(init=False)
     entrance: Any = None

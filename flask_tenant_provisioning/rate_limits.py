@@ -20,7 +20,7 @@ from flask import Flask, Response, after_this_request, current_app
 
 from .access.principal import Principal
 from .cache import TTLCache
-from .config_checks import parse_rate_limits
+from .config_checks import TOKEN_RATE_CLASS, parse_rate_limits
 from .errors import RateLimited
 from .hooks import require_result
 from .mount import Mount
@@ -45,7 +45,11 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def enforce_rate_limit(mount: Mount, rate_class: str, principal: Principal) -> None:
     """Count this request, whose class has limits. Raises `RateLimited` if the partner has none left."""
-    result = get_request_counter(mount).count(principal.partner, rate_class)
+    _enforce(get_request_counter(mount).count(principal.partner, rate_class))
+
+
+def _enforce(result: RateLimitResult | None) -> None:
+    """Add the headers of a counted request to its response. Raises `RateLimited` if a policy is exhausted."""
     if result is None:
         return
     after_this_request(partial(_add_headers, result))
@@ -58,6 +62,19 @@ def enforce_rate_limit(mount: Mount, rate_class: str, principal: Principal) -> N
             window=policy.window_seconds,
             wait=exhausted.resets_in_seconds,
         )
+
+
+def enforce_token_rate_limit(mount: Mount, client_id: str, address: str) -> None:
+    """Count this request for an access token: by the address that it came from, then by the client that it names.
+
+    Raises `RateLimited` if one of them has none left. A request that its address may not send does not count for the
+    client.
+    """
+    if not mount.has_rate_limit(TOKEN_RATE_CLASS):
+        return
+    counter = get_request_counter(mount)
+    for name in (f"address {address}", f"client {client_id}"):
+        _enforce(counter.count_by_name(name, TOKEN_RATE_CLASS))
 
 
 def make_rate_limited_error(policy: str, *, limit: int, window: int, wait: int) -> RateLimited:
@@ -143,11 +160,20 @@ class RequestCounter:
 
     def count(self, partner: str, rate_class: str) -> RateLimitResult | None:
         """Count one request of the partner. Returns None if requests are not counted."""
-        policies = self._policies.get(partner, rate_class)
+        return self._count_or_skip(self._policies.get(partner, rate_class), partner, rate_class)
+
+    def count_by_name(self, name: str, rate_class: str) -> RateLimitResult | None:
+        """Count one request by another name than a partner's, to which the configured limits of the class apply.
+
+        Returns None if requests are not counted.
+        """
+        return self._count_or_skip(self._policies.get("", rate_class), name, rate_class)
+
+    def _count_or_skip(self, policies: Policies, name: str, rate_class: str) -> RateLimitResult | None:
         if not policies or not self._breaker.allows_request():
             return None
         try:
-            result = self._count(policies, partner, rate_class)
+            result = self._count(policies, name, rate_class)
         except Exception as error:
             self._breaker.record_failure(error)
             return None
@@ -162,13 +188,13 @@ class RequestCounter:
                 self._limiter = self._limiter or (find_limiter(self._mount),)
         return self._limiter[0]
 
-    def _count(self, policies: Policies, partner: str, rate_class: str) -> RateLimitResult | None:
+    def _count(self, policies: Policies, name: str, rate_class: str) -> RateLimitResult | None:
         limiter = self.limiter
         if limiter is None or not limiter.enabled:
             return None
         prefix = get_key_prefix(limiter)
         prefixes = (prefix,) if prefix else ()
-        key = (*prefixes, "provisioning", format_key_part(self._mount.name), rate_class, format_key_part(partner))
+        key = (*prefixes, "provisioning", format_key_part(self._mount.name), rate_class, format_key_part(name))
         return self._count_policies(limiter.limiter, policies, key)
 
     def _count_policies(self, strategy: RateLimiter, policies: Policies, key: tuple[str, ...]) -> RateLimitResult:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .bulk.routes import routes as bulk_routes
+from .clients.oauth_routes import key_routes, routes as oauth_routes
+from .clients.routes import routes as client_routes
 from .config import Config
+from .config_checks import has_authlib
 from .events.routes import routes as event_routes
 from .health.routes import metrics_routes, routes as health_routes
 from .openapi.routes import routes as openapi_routes
@@ -23,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *settings_routes,
     *event_routes,
     *webhook_routes,
+    *client_routes,
     *partner_routes,
     *partner_settings_routes,
     *usage_routes,
@@ -32,5 +36,12 @@ ROUTES: tuple[Route, ...] = (
 
 
 def select_routes(config: Config) -> tuple[Route, ...]:
-    """Return the routes of a mount with this configuration: ``GET /metrics`` only where Prometheus is turned on."""
-    return (*ROUTES, *metrics_routes) if "prometheus" in config.telemetry else ROUTES
+    """Return the routes of a mount with this configuration.
+
+    ``GET /metrics`` exists only where Prometheus is turned on, the OAuth server only where Authlib is installed (extra
+    `oauth`), and ``GET /oauth/jwks`` only where tokens are signed with a private key.
+    """
+    selected = ROUTES
+    if has_authlib():
+        selected = (*selected, *oauth_routes, *(key_routes if config.client_private_key is not None else ()))
+    return (*selected, *metrics_routes) if "prometheus" in config.telemetry else selected

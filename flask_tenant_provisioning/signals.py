@@ -48,6 +48,10 @@ webhook_updated = _signals.signal("webhook.updated")
 webhook_rotated = _signals.signal("webhook.rotated")
 webhook_deleted = _signals.signal("webhook.deleted")
 webhook_disabled = _signals.signal("webhook.disabled")
+client_created = _signals.signal("client.created")
+client_updated = _signals.signal("client.updated")
+client_rotated = _signals.signal("client.rotated")
+client_deleted = _signals.signal("client.deleted")
 
 #: The event types that are also logged.
 _LOGGED_TYPES = {tenant_provisioning_failed.name, webhook_disabled.name}

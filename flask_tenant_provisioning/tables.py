@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from .bulk.models import bulk_chunks_table, bulk_jobs_table, bulk_keys_table
+from .clients.models import assertions_table, clients_table
 from .database.types import make_metadata
 from .events.models import events_table, feeds_table
 from .partners.models import partners_table
@@ -34,6 +35,8 @@ _TABLES = (
     partners_table,
     settings_table,
     settings_history_table,
+    clients_table,
+    assertions_table,
 )
 
 

@@ -15,8 +15,10 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from .access.authority import Authority, enter_app_context
+from .access.client_tokens import make_client_tokens
 from .access.guard import Guard
 from .access.tokens import TokenVerifier
+from .clients.directory import ClientCache
 from .config import Config
 from .database.engine import resolve_engine
 from .database.session import Storage, TracedStorage
@@ -39,11 +41,14 @@ from .tenants.models import make_custom_field_indexes
 from .tenants.quotas import QuotaReaction
 from .web.blueprint import make_blueprint
 from .webhooks.client.resolver import Resolver
-from .webhooks.client.ssrf import find_url_refusal
+from .webhooks.client.sender import Sender
+from .webhooks.client.ssrf import find_url_refusal, make_guard
 from .webhooks.fanout import create_deliveries
 from .workers.engines import make_engine
 
 logger = logging.getLogger(__name__)
+#: How long a request may wait for a document that a partner publishes, in seconds.
+_FETCH_TIMEOUT_SECONDS = 5.0
 
 
 def build_mount(
@@ -63,6 +68,7 @@ def build_mount(
     events.
     """
     authority = PrivateApp(app, config).authority if config.mount == "isolated" else Authority(app, app)
+    resolver = Resolver()
     mount = Mount(
         name=name,
         config=config,
@@ -74,10 +80,12 @@ def build_mount(
         telemetry=make_telemetry(config, name),
         open_storage=partial(_open_storage, app, db, clock, new_id),
         open_keyring=partial(load_keyring, app, config),
-        url_refusal=partial(find_url_refusal, config, Resolver()),
+        url_refusal=partial(find_url_refusal, config, resolver),
+        fetch_url=Sender(make_guard(config, resolver), timeout=_FETCH_TIMEOUT_SECONDS).fetch,
         in_host=partial(enter_app_context, app),
+        client_tokens=make_client_tokens(app, config, name, clock=clock, new_id=new_id),
     )
-    mount.guard = Guard(TokenVerifier(config, clock, authority), config)
+    mount.guard = Guard(TokenVerifier(config, clock, authority, mount.client_tokens), config)
     mount.engine = make_engine(mount)
     if mount.telemetry.is_on:
         observe_gauges(mount)
@@ -139,7 +147,7 @@ def serve_mount(app: Flask, mount: Mount, mounts: Mounts[Mount], *, migrates: bo
     _ = mount.storage  # opens it, also if nothing is migrated
     if migrates:
         upgrade_tables(mount)
-    mount.guard.partners = mount.once(PartnerCache)
+    mount.guard.partners, mount.guard.clients = mount.once(PartnerCache), mount.once(ClientCache)
     blueprint = get_blueprint(mount)
     mount.app.register_blueprint(blueprint)
     if mount.app is app:

@@ -9,7 +9,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from flask import current_app, has_request_context, request
 
 from ..config import PERMISSIONS, Config, ConfigurationError
-from ..errors import Forbidden, ProvisioningError, Unauthenticated
+from ..errors import Forbidden, InvalidToken, ProvisioningError, Unauthenticated
 from ..mounts import Mounts, get_mounts
 from ..responses import get_request_id, render_problem
 from .principal import Principal, make_partner_missing
@@ -41,15 +41,30 @@ class PartnerDirectory(Protocol):
         """Return the partner, registered now if it is unknown."""
 
 
+class ClientDirectory(Protocol):
+    """The API clients of a mount, as `clients.directory.ClientCache` knows them."""
+
+    def require_valid(self, principal: Principal, address: str | None) -> Principal:
+        """Return the principal of a client's token with the permissions that the client still has.
+
+        Raises `InvalidToken` if the token's client or generation is no longer valid, and `AddressNotAllowed` unless the
+        client may be used at this address; without one, its networks are not checked.
+        """
+
+    def record_use(self, principal: Principal) -> None:
+        """Record that the client was used now."""
+
+
 class Guard:
     """Checks the caller of one mount's routes.
 
-    `partners` is set once the API is served. Until then there are no partners, and the host's own views are guarded by
-    tokens and permissions alone.
+    `partners` and `clients` are set once the API is served. Until then there are neither, and the host's own views are
+    guarded by tokens and permissions alone; tokens of API clients are refused.
     """
 
     def __init__(self, tokens: TokenVerifier, config: Config) -> None:
         self.partners: PartnerDirectory | None = None
+        self.clients: ClientDirectory | None = None
         self._tokens = tokens
         self._realm = config.realm
         self._partner_claim = config.partner_claim
@@ -59,12 +74,15 @@ class Guard:
     def admit(self, permissions: Sequence[str], count_request: Callable[[Principal], None] | None = None) -> Principal:
         """Return the principal of this request.
 
-        Checks in this order: the token (`Unauthenticated`), the partner claim (`PartnerMissing`), the partner's status,
-        the rate limit (`count_request` is called with the principal and raises), and the permissions (`Forbidden`).
-        Only then is a new partner registered: a refused caller leaves no row.
+        Checks in this order: the token (`Unauthenticated`), its API client and the client's networks
+        (`AddressNotAllowed`), the partner claim (`PartnerMissing`), the partner's status, the rate limit
+        (`count_request` is called with the principal and raises), and the permissions (`Forbidden`). Only then is a new
+        partner registered: a refused caller leaves no row.
         """
         environ = request.environ
         principal = environ[CALLER_KEY] = self._verify(environ.get("HTTP_AUTHORIZATION", ""))
+        if principal.client_generation is not None:
+            principal = environ[CALLER_KEY] = self._require_valid_client(principal, environ.get("REMOTE_ADDR"))
         if not (principal.partner or principal.sees_every_partner):
             raise make_partner_missing(self._partner_claim)
         partners = None if principal.sees_every_partner else self.partners
@@ -75,23 +93,28 @@ class Guard:
             raise self._make_forbidden(principal, permissions)
         if partners is not None and not is_registered:
             partners.get_or_register(principal.partner)
+        if principal.client_generation is not None and self.clients is not None:
+            self.clients.record_use(principal)
         environ[_PRINCIPAL_KEY] = principal
         return principal
 
-    def readmit(self, header: str, permissions: Sequence[str]) -> None:
+    def readmit(self, header: str, permissions: Sequence[str], address: str | None = None) -> None:
         """Check an admitted request again by its ``Authorization`` header, outside the request context too.
 
-        Raises `Unauthenticated` if the token has expired or was revoked, the partner's errors, and `Forbidden`.
+        `address` is the one that the request came from. Raises `Unauthenticated` if the token has expired or was
+        revoked, `AddressNotAllowed`, the partner's errors, and `Forbidden`.
         """
         principal = self._verify(header, is_recheck=True)
+        if principal.client_generation is not None:
+            principal = self._require_valid_client(principal, address)
         if self.partners is not None and not principal.sees_every_partner:
             self.partners.require_active(principal.partner)
         self.require_permissions(principal, permissions)
 
-    def would_admit(self, header: str, permissions: Sequence[str]) -> bool:
+    def would_admit(self, header: str, permissions: Sequence[str], address: str | None = None) -> bool:
         """Return whether a request with this ``Authorization`` header would be admitted now, in any context."""
         try:
-            self.readmit(header, permissions)
+            self.readmit(header, permissions, address)
         except ProvisioningError:
             return False
         return True
@@ -119,9 +142,22 @@ class Guard:
                 raise Unauthenticated
             return self._tokens.recheck(token) if is_recheck else self._tokens.verify(token)
         except Unauthenticated as refusal:
-            wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
-            refusal.headers.update(self.challenge(wrong))
+            self._add_challenge(refusal)
             raise
+
+    def _require_valid_client(self, principal: Principal, address: str | None) -> Principal:
+        """Return the principal of a client's token, as `ClientDirectory.require_valid` does, and raise its errors."""
+        try:
+            if self.clients is None:
+                raise InvalidToken
+            return self.clients.require_valid(principal, address)
+        except Unauthenticated as refusal:
+            self._add_challenge(refusal)
+            raise
+
+    def _add_challenge(self, refusal: Unauthenticated) -> None:
+        wrong = "invalid_token" if refusal.code != Unauthenticated.code else ""
+        refusal.headers.update(self.challenge(wrong))
 
     def _make_forbidden(self, principal: Principal, required: Sequence[str]) -> Forbidden:
         missing = principal.missing(required)

@@ -22,7 +22,8 @@ class Principal:
     """A caller, on behalf of one partner.
 
     `sees_every_partner` allows reading and changing all partners' tenants by id. `partner` is empty if an
-    administrator's token names none.
+    administrator's token names none. `client_generation` is the generation of an API client's token, whose `subject` is
+    the client's id; None for every other caller.
     """
 
     subject: str
@@ -30,6 +31,7 @@ class Principal:
     roles: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     sees_every_partner: bool = False
+    client_generation: int | None = None
 
     def missing(self, required: Iterable[str]) -> list[str]:
         """Return the `required` permissions that the principal lacks, in their order."""
@@ -42,9 +44,9 @@ class Principal:
         return self.partner
 
     @classmethod
-    def for_operator(cls, subject: str, partner: str) -> Principal:
-        """Return a principal for the host's own command line, with all permissions, acting for `partner`."""
-        return cls(subject, partner, permissions=frozenset(PERMISSIONS), sees_every_partner=True)
+    def for_operator(cls, subject: str, partner: str, permissions: Iterable[str] = PERMISSIONS) -> Principal:
+        """Return a principal for the host's own command line, with all `permissions`, acting for `partner`."""
+        return cls(subject, partner, permissions=frozenset(permissions), sees_every_partner=True)
 
     @classmethod
     def from_claims(

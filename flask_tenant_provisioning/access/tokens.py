@@ -34,6 +34,7 @@ from ..encoding import decode_base64url, format_error, parse_json_object
 from ..errors import InvalidToken, ProvisioningError, StorageUnavailable, TokenExpired
 from ..hooks import require_result
 from .authority import Authority, enter_app_context
+from .client_tokens import ClientTokens
 from .issuers import Issuer
 from .principal import Principal
 
@@ -62,7 +63,7 @@ class VerifiedToken(NamedTuple):
 
     `raw_claims` are the claims as in the token, `claims` those with Flask-JWT-Extended's additions. `contents` is the
     JSON of the header and `claims`: each request gets its own copy, so that changes by the host end with it. `issuer`
-    is the identity provider that issued it; None for a token of the host's own.
+    is the identity provider that issued it, or the mount's own `ClientTokens`; None for a token of the host's own.
     """
 
     header: dict[str, Any]
@@ -72,7 +73,7 @@ class VerifiedToken(NamedTuple):
     starts: float
     expires: float
     trust: tuple[Any, ...]
-    issuer: Issuer | None
+    issuer: Issuer | ClientTokens | None
 
 
 class TokenVerifier:
@@ -81,11 +82,18 @@ class TokenVerifier:
 
     Everything that can change during a token's life is checked at each request: its expiry, its key, and the host's
     blocklist, claims check and user lookup. The user lookup is not called for the tokens of identity providers, whose
-    subjects are not the host's users.
+    subjects are not the host's users, and none of the three for those that the mount itself issued to API clients.
     """
 
-    def __init__(self, config: Config, clock: Callable[[], float], authority: Authority) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Callable[[], float],
+        authority: Authority,
+        client_tokens: ClientTokens | None = None,
+    ) -> None:
         self._config = config
+        self._client_tokens = client_tokens
         self._clock = clock
         self._authority = authority
         self._app = authority.app
@@ -141,13 +149,16 @@ class TokenVerifier:
         return verified.principal, header, claims, user
 
     def _call_loaders(
-        self, header: dict[str, Any], claims: dict[str, Any], issuer: Issuer | None
+        self, header: dict[str, Any], claims: dict[str, Any], issuer: Issuer | ClientTokens | None
     ) -> dict[str, Any] | None:
         """Call the host's blocklist, claims check and user lookup, in Flask-JWT-Extended's order; return the user.
 
-        Returns None if there is no user lookup. The library's default callbacks refuse nothing and are not called.
-        Raises Flask-JWT-Extended's exceptions and the errors of `_call_loader`.
+        Returns None if there is no user lookup, and for the token of an API client, of which the host's functions know
+        nothing. The library's default callbacks refuse nothing and are not called. Raises Flask-JWT-Extended's
+        exceptions and the errors of `_call_loader`.
         """
+        if issuer is not None and issuer is self._client_tokens:
+            return None
         manager: Any = internal_utils.get_jwt_manager()
         blocklist, claims_check = manager._token_in_blocklist_callback, manager._token_verification_callback
         if blocklist is not default_blocklist_callback and self._call_loader(
@@ -219,8 +230,7 @@ class TokenVerifier:
 
     def _decode(self, token: str) -> VerifiedToken:
         header, raw_claims = parse_token(token)
-        name = raw_claims.get("iss")
-        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        issuer = self._find_issuer(header, raw_claims)
         if issuer is None and self._issuers and not self._authority.has_key():
             raise InvalidToken("The token is of an unknown issuer.")
         # Read before the verification: a key that changes during it must not be recorded as the one used.
@@ -239,6 +249,13 @@ class TokenVerifier:
         starts = max(raw_claims.get("nbf", 0), raw_claims.get("iat", 0))
         expires, contents = int(raw_claims["exp"]) + seconds, json.dumps((header, claims))
         return VerifiedToken(header, raw_claims, contents, principal, starts, expires, trust, issuer)
+
+    def _find_issuer(self, header: dict[str, Any], raw_claims: dict[str, Any]) -> Issuer | ClientTokens | None:
+        """Return what verifies a token: the mount's own key, the identity provider, or None for the host's key."""
+        if self._client_tokens is not None and self._client_tokens.has_signed(header):
+            return self._client_tokens
+        name = raw_claims.get("iss")
+        return self._issuers.get(name) if isinstance(name, str) else None
 
 
 def _get_trust(header: dict[str, Any], raw_claims: dict[str, Any]) -> tuple[Any, ...]:

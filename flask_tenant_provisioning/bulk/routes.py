@@ -299,12 +299,13 @@ def follow_bulk_job(call: Request, job_id: str) -> Response:
     if first["finished_at"] is not None and request.headers.get("Last-Event-ID") == make_event_id(first):
         return Response(status=204)
     work = partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
-    storage, guard, authorization = call.mount.storage, call.mount.guard, request.environ.get("HTTP_AUTHORIZATION", "")
+    storage, guard = call.mount.storage, call.mount.guard
+    authorization, address = request.environ.get("HTTP_AUTHORIZATION", ""), request.environ.get("REMOTE_ADDR")
     long_request = call.start_long_request(make_response_pace())
     long_request.is_hurried = not (request.is_multithread and _try_acquire_slot(long_request))
 
     def is_wanted() -> bool:
-        return not long_request.is_hurried and guard.would_admit(authorization, ("bulk:read",))
+        return not long_request.is_hurried and guard.would_admit(authorization, ("bulk:read",), address)
 
     events = stream_events(
         lambda: schemas.dump_job(storage.read(work)), StreamClock(time.monotonic, time.sleep), is_wanted

@@ -66,10 +66,12 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
 provisioning = ProvisioningGroup(
     "provisioning",
-    help="Tenant provisioning: tenants, partners, settings, jobs, webhooks, licence, database, tokens, health.",
+    help="Tenant provisioning: tenants, partners, API clients, settings, jobs, webhooks, licence, database, tokens, "
+    "health.",
     commands=LazyCommands(
         __name__,
         {
+            "clients": ".clients:client_commands",
             "db": ".db:database_commands",
             "doctor": ".doctor.command:doctor",
             "events": ".events:event_commands",

@@ -18,6 +18,7 @@ ADVICE = {
     "tenant-not-found": "Check the id, and --partner if you gave it: `tenants list` shows the tenants.",
     "partner-not-found": "Check the id: `partners list` shows the partners.",
     "webhook-not-found": "Check the id, and --partner if you gave it: `webhooks list` shows the webhooks.",
+    "client-not-found": "Check the id, and --partner if you gave it: `clients list` shows the clients.",
     "delivery-not-found": "Check the id: `webhooks deliveries` shows the deliveries.",
     "bulk-job-not-found": "Check the id: `jobs list` shows the jobs. Finished jobs are removed after some time.",
     "settings-version-not-found": "`settings history` lists the versions.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..access.principal import Actor, Principal
+from ..config import PERMISSIONS
 from ..licensing.document import LicenseError
 from ..mount import Mount
 from ..mounts import Mounts, get_mounts
@@ -48,9 +49,9 @@ def find_mount(name: str | None) -> Mount:
 _MAX_NAME_LENGTH = 255
 
 
-def make_operator(partner: str) -> Actor:
+def make_operator(partner: str, permissions: Iterable[str] = PERMISSIONS) -> Actor:
     """Return the operating system's user as the actor, on behalf of `partner`, without a request."""
-    return Actor(Principal.for_operator(_get_user_name()[:_MAX_NAME_LENGTH], partner))
+    return Actor(Principal.for_operator(_get_user_name()[:_MAX_NAME_LENGTH], partner, permissions))
 
 
 def _get_user_name() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
@@ -117,8 +117,11 @@ def render_audited_event(row: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def hide_endpoint(event: dict[str, Any]) -> dict[str, Any]:
-    """Reduce an event about a webhook endpoint to the endpoint's id, for callers without `webhook:read`."""
-    if not event["type"].startswith("webhook."):
-        return event
-    return {**event, "data": {"webhook": event["data"].get("webhook")}, "changes": {}}
+#: The kinds of objects whose events are shown whole only to callers with a permission of their own.
+GUARDED_KINDS = {"webhook": "webhook:read", "client": "client:read"}
+
+
+def hide_guarded(event: dict[str, Any], kinds: Collection[str]) -> dict[str, Any]:
+    """Reduce an event about an object of one of `kinds` to the object's id."""
+    kind = event["type"].partition(".")[0]
+    return {**event, "data": {kind: event["data"].get(kind)}, "changes": {}} if kind in kinds else event

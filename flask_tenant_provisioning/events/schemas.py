@@ -34,6 +34,10 @@ EVENTS = {
     "webhook.rotated": "A webhook endpoint got a new secret.",
     "webhook.deleted": "A webhook endpoint was deleted.",
     "webhook.disabled": "A webhook endpoint was disabled automatically.",
+    "client.created": "An API client was created.",
+    "client.updated": "Fields of an API client were changed, or all its tokens were ended.",
+    "client.rotated": "An API client got a new secret.",
+    "client.deleted": "An API client was deleted.",
 }
 EVENT_TYPES = tuple(EVENTS)
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -132,7 +136,7 @@ class ChangeSchema(StrictSchema):
 class EventSchema(StrictSchema):
     """An event. `data` is the tenant, webhook or other object after the event, `changes` holds each changed field.
 
-    Callers without `webhook:read` see only the id of a webhook.
+    Callers without `webhook:read` see only the id of a webhook, those without `client:read` only that of an API client.
 
     For an object such as `metadata`, `previous` and `new` hold the members that differ; a missing member was absent.
     Some days after a tenant is purged, its identifying data is removed from `data`, and `erased: true` is added.

@@ -12,6 +12,8 @@ from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields, missing
 
+from ..clients.keys import JwksField
+from ..clients.schemas import MAX_NETWORK_LENGTH, MAX_NETWORKS, MAX_PERMISSIONS, NetworksField, PermissionsField
 from ..events.schemas import EVENT_TYPES, UUID_PATTERN, TenantIdField, TypesField
 from ..partners.schemas import MAX_PLAN_LENGTH, MAX_PLANS, PlansField
 from ..tenants.custom_fields import CustomFilterField
@@ -27,9 +29,9 @@ from ..tenants.fields import (
 from ..validation import PartnerIdField, StrictSchema, TextField, WholeNumberField
 from ..web.field_schemas import correct_schema
 from ..web.pagination import PageSizeField
-from ..web.parameters import ChoiceField, FlagField, InstantField
+from ..web.parameters import ChoiceField, FlagField, InstantField, MomentField
 from ..webhooks.fanout import MAX_GLOB_LENGTH
-from ..webhooks.schemas import MAX_GLOBS, SIGNING_SCHEMES, BooleanField, GlobsField, SigningField, SinceField, UrlField
+from ..webhooks.schemas import MAX_GLOBS, SIGNING_SCHEMES, BooleanField, GlobsField, SigningField, UrlField
 from .examples import add_example
 from .patterns import (
     INSTANT_PATTERN,
@@ -63,9 +65,12 @@ class Converter(OpenAPIConverter):
         UrlField: ("string", "uri"),
         GlobsField: ("array", None),
         BooleanField: ("boolean", None),
-        SinceField: ("string", "date-time"),
+        MomentField: ("string", "date-time"),
         WholeNumberField: ("integer", None),
         PlansField: ("array", None),
+        PermissionsField: ("array", None),
+        NetworksField: ("array", None),
+        JwksField: ("object", None),
     }
 
     def init_attribute_functions(self) -> None:
@@ -210,6 +215,17 @@ def _describe_plans(field: PlansField) -> dict[str, Any]:
     if field.plans is None:
         return {"items": text, "maxItems": MAX_PLANS}
     return {"items": {"enum": list(field.plans)}, "maxItems": MAX_PLANS, "examples": [list(field.plans[:2])]}
+
+
+@describe_field.register
+def _describe_permissions(field: PermissionsField) -> dict[str, Any]:
+    return {"items": {"enum": list(field.known)}, "minItems": 1, "maxItems": MAX_PERMISSIONS}
+
+
+@describe_field.register
+def _describe_networks(field: NetworksField) -> dict[str, Any]:
+    network = {"type": "string", "maxLength": MAX_NETWORK_LENGTH, "pattern": "^[0-9A-Fa-f.:]+(/[0-9]+)?$"}
+    return {"items": network, "maxItems": MAX_NETWORKS}
 
 
 @describe_field.register

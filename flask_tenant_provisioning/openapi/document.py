@@ -12,6 +12,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from ..cache import TTLCache
+from ..clients.oauth_routes import TOKEN_PATH
 from ..config import Config
 from ..errors import ProvisioningError, TenantNotFound
 from ..mount import Api
@@ -68,7 +69,7 @@ def build_document(api: Api, server: str) -> dict[str, Any]:
     """Build the OpenAPI Object of `api` for callers that reach it at `server`."""
     plugin = _Plugin(schema_name_resolver=get_component_name)
     spec = _make_spec(api, server, plugin)
-    _describe_shared(spec, api)
+    _describe_shared(spec, api, server)
     for route in api.routes:
         operation = operations.build_operation(route, api)
         spec.path(route.path_template, operations={route.method.lower(): operation})
@@ -135,9 +136,11 @@ def _build_info(config: Config) -> dict[str, Any]:
     return info
 
 
-def _describe_shared(spec: APISpec, api: Api) -> None:
+def _describe_shared(spec: APISpec, api: Api, server: str) -> None:
     parts = spec.components
     parts.security_scheme(operations.SECURITY_SCHEME, _build_bearer_scheme(api))
+    if operations.issues_tokens(api):
+        parts.security_scheme(operations.OAUTH_SCHEME, _build_oauth_scheme(api, server))
     for name, header in responses.build_headers(api).items():
         parts.header(name, header)
     for name, parameter in operations.build_request_headers().items():
@@ -160,6 +163,18 @@ def _describe_problems(spec: APISpec, api: Api, server: str) -> None:
     for code, explanation in explain_problems(api, server).items():
         if code in codes:
             spec.components.example(code, {"summary": explanation.kind.title, "value": explanation.example})
+
+
+def _build_oauth_scheme(api: Api, server: str) -> dict[str, Any]:
+    """Build the scheme by which API clients get a bearer token, for callers that reach the API at `server`."""
+    base = (api.config.openapi_servers or (server,))[0]
+    flow = {"tokenUrl": f"{base.rstrip('/')}{TOKEN_PATH}", "scopes": api.registry.list_permissions()}
+    return {
+        "type": "oauth2",
+        "description": "The client credentials of an API client. A token has the permissions of its client, or those "
+        "of them that `scope` names.",
+        "flows": {"clientCredentials": flow},
+    }
 
 
 def _build_bearer_scheme(api: Api) -> dict[str, str]:

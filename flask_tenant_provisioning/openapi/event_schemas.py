@@ -27,6 +27,7 @@ _DATA_SCHEMAS = {
     "tenant": "EventTenant",
     "partner": "EventPartner",
     "webhook": "EventWebhook",
+    "client": "EventClient",
     "bulk_job": "FinishedBulkJob",
 }
 
@@ -44,6 +45,10 @@ def describe_events(schemas: dict[str, Schema]) -> None:
     schemas["EventWebhook"]["description"] = (
         "A webhook endpoint after the event. Callers without `webhook:read` see only its id; `webhook.disabled` has "
         "only `webhook`, `url`, `enabled` and `disabled_reason`."
+    )
+    schemas["EventClient"] = _copy_for_events(schemas["Client"], ["client"])
+    schemas["EventClient"]["description"] = (
+        "An API client after the event, without its secret. Callers without `client:read` see only its id."
     )
     schemas["FinishedBulkJob"] = _build_finished_job(schemas["BulkJob"])
     for event_type in WEBHOOK_EVENT_TYPES:

@@ -9,9 +9,10 @@ from typing import Any
 from marshmallow import Schema
 
 from ..access.principal import MAX_NAME_LENGTH
+from ..clients.oauth_routes import TOKEN_PATH
 from ..errors import InvalidIdempotencyKey, PreconditionFailed
 from ..mount import Api
-from ..web.headers import EVENT_STREAM, JSON, MERGE_PATCH
+from ..web.headers import EVENT_STREAM, FORM, JSON, MERGE_PATCH
 from ..web.idempotency import MAX_KEY_LENGTH
 from ..web.routing import Route
 from .converter import describe_schema
@@ -23,8 +24,10 @@ from .problem_types import list_problem_classes
 from .responses import build_responses, is_rate_limited
 from .schemas import derive_input_schema
 
-#: The name of the security scheme in the document.
+#: The name of the security scheme of bearer tokens in the document.
 SECURITY_SCHEME = "bearerAuth"
+#: The name of the scheme by which API clients get such a token, where the mount issues them.
+OAUTH_SCHEME = "oauth2"
 _UUID = {"format": "uuid"}
 #: The pattern of an idempotency key in its header: bare, or as a structured field string (RFC 8941 §3.3.3).
 _IDEMPOTENCY_KEY_PATTERN = (
@@ -36,6 +39,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "tenant_id": ("The id of the tenant.", EXAMPLE_ID, _UUID),
     "job_id": ("The id of the bulk job.", EXAMPLE_ID, _UUID),
     "webhook_id": ("The id of the webhook endpoint.", EXAMPLE_ID, _UUID),
+    "client_id": ("The id of the API client.", EXAMPLE_ID, _UUID),
     "delivery_id": ("The id of the delivery.", EXAMPLE_ID, _UUID),
     "external_id": (
         "Your own id of the tenant, percent-encoded; it may contain slashes. 1 to 128 characters.",
@@ -65,7 +69,7 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         "tags": [get_tag(route)],
         "summary": summary,
         "description": "\n\n".join(filter(None, paragraphs)),
-        "security": [{SECURITY_SCHEME: list(permissions)}] if permissions else [],
+        "security": build_security(permissions, api),
         "x-permissions": list(permissions),
         "x-roles": roles,
         **({"x-rate-limit": route.rate_class} if is_rate_limited(route, api) else {}),
@@ -76,6 +80,20 @@ def build_operation(route: Route, api: Api) -> dict[str, Any]:
         if links := build_link_references(route, response, api.routes):
             operation["responses"][str(status)]["links"] = links
     return operation | _build_request_body(route, api)
+
+
+def build_security(permissions: tuple[str, ...], api: Api) -> list[dict[str, list[str]]]:
+    """Build the security requirements of an operation: a bearer token, whoever issued it; none without permissions.
+
+    Where the mount issues tokens itself, tools may get one by OAuth 2.
+    """
+    schemes = (SECURITY_SCHEME, OAUTH_SCHEME) if issues_tokens(api) else (SECURITY_SCHEME,)
+    return [{scheme: list(permissions)} for scheme in schemes] if permissions else []
+
+
+def issues_tokens(api: Api) -> bool:
+    """Return whether the mount issues access tokens to API clients."""
+    return any(route.rule == TOKEN_PATH for route in api.routes)
 
 
 def split_docstring(text: str) -> tuple[str, str]:
@@ -205,4 +223,6 @@ def _describe_body(content: Mapping[str, Any]) -> str:
     schema = content.get(JSON)
     if isinstance(schema, Schema):
         return describe_schema(schema).partition("\n")[0]
+    if FORM in content:
+        return str(content[FORM]["description"])
     return "The rows, plain or compressed with gzip."

@@ -73,7 +73,12 @@ def build_responses(route: Route, api: Api) -> dict[str, Any]:
 
 
 def collect_problems(route: Route, api: Api) -> set[type[ProvisioningError]]:
-    """Collect every problem that `route` may return: declared ones, those of the guard, and the host's."""
+    """Collect every problem that `route` may return: declared ones, those of the guard, and the host's.
+
+    A route with `render_error` returns none.
+    """
+    if route.render_error is not None:
+        return set()
     guard_problems: Iterable[type[ProvisioningError]] = ()
     if not route.public:
         guard_problems = _GUARD_PROBLEMS
@@ -115,7 +120,7 @@ def build_problem_response(group: list[type[ProvisioningError]], api: Api) -> di
 
 def build_headers(api: Api) -> dict[str, dict[str, Any]]:
     """Build every header that a response may have."""
-    challenge = {"pattern": "^Bearer realm=", "examples": [f'Bearer realm="{api.config.realm}"']}
+    challenge = {"pattern": "^(Bearer|Basic) realm=", "examples": [f'Bearer realm="{api.config.realm}"']}
     return {
         "X-Request-ID": _build_header(
             "The request's id: the caller's if it is well formed, else a new one.",
@@ -137,7 +142,7 @@ def build_headers(api: Api) -> dict[str, dict[str, Any]]:
             required=False,
             examples=['</api/v1/provisioning/tenants?cursor=eyJwIjoiMDE5NGYwYjIifQ>; rel="next"'],
         ),
-        "WWW-Authenticate": _build_header("The challenge (RFC 6750 §3).", required=False, **challenge),
+        "WWW-Authenticate": _build_header("The challenge (RFC 6750 §3, RFC 7617 §2).", required=False, **challenge),
         "Idempotency-Replayed": _build_header(
             "The response is a repetition of the first one.", required=False, const="true"
         ),
@@ -187,12 +192,17 @@ def _build_header_references(*names: str) -> dict[str, str]:
 
 def _list_write_headers(route: Route) -> list[str]:
     """Return the headers of dry runs and of replayed responses that `route` may return."""
+    if route.render_error is not None:
+        return []
     replayed = ["Idempotency-Replayed"] if InvalidIdempotencyKey in route.problems else []
     return replayed + ([] if route.method == "GET" else ["X-Validate-Only"])
 
 
 def _build_success_response(status: int, response: Any, headers: Iterable[str]) -> dict[str, Any]:
-    """Build the Response Object of a success. `response` is a schema, a mapping of media types to schemas, or None."""
+    """Build the Response Object of a success, or of an error that is no problem.
+
+    `response` is a schema, a mapping of media types to schemas, or None.
+    """
     document: dict[str, Any] = {
         "description": f"{HTTPStatus(status).phrase}.",
         "headers": _build_header_references(*COMMON_HEADERS, *_list_success_headers(status, response), *headers),
@@ -207,4 +217,4 @@ def _list_success_headers(status: int, response: Any) -> list[str]:
     document = find_document_schema(response)
     fields: Iterable[str] = () if document is None else document._declared_fields
     headers = [header for field, header in _FIELD_HEADERS.items() if field in fields]
-    return headers + _SUCCESS_HEADERS.get(status, [])
+    return [*headers, *_SUCCESS_HEADERS.get(status, ()), *_STATUS_HEADERS.get(status, ())]

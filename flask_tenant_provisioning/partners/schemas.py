@@ -59,12 +59,6 @@ def _is_plan_name(value: Any) -> bool:
     return type(value) is str and 1 <= len(value) <= MAX_PLAN_LENGTH and "\0" not in value
 
 
-class StatusField(ChoiceField):
-    """The status of a partner, which decides if its requests are allowed."""
-
-    default_error_messages = {"null": [NULL]}  # noqa: RUF012
-
-
 class PartnerSchema(StrictSchema):
     """A partner. Null in `max_tenants` or `allowed_plans` means no limit."""
 
@@ -89,7 +83,7 @@ class PartnerSchema(StrictSchema):
             "ops@acme.example",
         ),
     )
-    status = StatusField(*STATUSES, metadata=describe("`suspended` refuses all of the partner's requests.", "active"))
+    status = ChoiceField(*STATUSES, metadata=describe("`suspended` refuses all of the partner's requests.", "active"))
     suspended_reason = TextField(
         min_length=1,
         max_length=500,

@@ -24,9 +24,12 @@ logger = logging.getLogger(__name__)
 def register_error_handlers(scope: Blueprint | Flask, mount: Mount) -> None:
     """Register handlers that render every error under the mount as a problem, and none outside it.
 
+    A route with `render_error` renders its errors itself.
+
     A host's handler for a status takes precedence over a blueprint's handler for `HTTPException`, so there is one for
     each status. The response of an exception that has one, such as a rate limiter's, is returned unchanged.
     """
+    renderers = {route.endpoint: route.render_error for route in mount.routes if route.render_error is not None}
 
     def handle_error(error: Exception) -> Response:
         get_request_id(mount.config.request_id_key)
@@ -36,7 +39,8 @@ def register_error_handlers(scope: Blueprint | Flask, mount: Mount) -> None:
         if mount.telemetry.is_on:
             request.environ[PROBLEM_KEY] = problem.code
         mount.guard.refusals.log(problem)
-        return render_problem(problem, mount.problem_type_prefix())
+        render = renderers.get((request.endpoint or "").rpartition(".")[2])
+        return render_problem(problem, mount.problem_type_prefix()) if render is None else render(problem)
 
     handled_errors: Iterable[Any] = (
         *default_exceptions,

@@ -12,6 +12,7 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
+FORM = "application/x-www-form-urlencoded"
 EVENT_STREAM = "text/event-stream"
 #: A longer ``Accept`` is ignored (RFC 9110 §12.5.1 allows this): 100,000 characters would take a second to parse.
 _MAX_ACCEPT_LENGTH = 8192

@@ -354,12 +354,13 @@ class BodyReader:
         return part
 
 
-def read_body(config: Config, limits: LongRequestLimits, partner: str) -> bytes:
+def read_body(config: Config, limits: LongRequestLimits, partner: str, max_bytes: float = math.inf) -> bytes:
     """Return the whole body of the current request, which takes one of the partner's slots if it lasts.
 
-    Raises `BodyTooLarge`, `BodyTooSlow`, `TooManyLongRequests` or `ServerBusy`.
+    It may have `max_bytes`, if the mount's and the host's limits are not smaller. Raises `BodyTooLarge`, `BodyTooSlow`,
+    `TooManyLongRequests` or `ServerBusy`.
     """
-    limit = get_body_limit(config)
+    limit = int(min(get_body_limit(config), max_bytes))
     hold = LongRequest(limits.body_pace, limits.slots.acquire, partner)
     parts: list[bytes] = []
     size, exposed = 0, b"{}" if request.is_json else b""

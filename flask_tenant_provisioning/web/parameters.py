@@ -1,4 +1,4 @@
-"""Schema classes and fields for query parameters."""
+"""Schema classes and fields for query parameters, and fields that bodies have in common with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import fields
 
 from ..errors import Fault
-from ..validation import StrictSchema, describe, make_field_error
+from ..validation import NULL, REQUIRED, StrictSchema, TextField, describe, make_field_error
 
 
 class QuerySchema(StrictSchema):
@@ -44,8 +44,21 @@ class InstantField(fields.Field):  # type: ignore[type-arg]
             ) from error
 
 
+class MomentField(TextField):
+    """A point in time in RFC 3339 form with a UTC offset, in a body."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=64, **options)
+
+    def validate_text(self, value: str) -> str:
+        instant: str = InstantField().deserialize(value)
+        return instant
+
+
 class ChoiceField(fields.Field):  # type: ignore[type-arg]
     """One of the words `choices`."""
+
+    default_error_messages = {"required": [REQUIRED], "null": [NULL]}  # noqa: RUF012
 
     def __init__(self, *choices: str, **options: Any) -> None:
         super().__init__(**options)

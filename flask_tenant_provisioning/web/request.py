@@ -75,11 +75,11 @@ class Request:
         It raises the errors of `Guard.readmit` after the token has expired or the partner was suspended.
         """
         guard, storage, partner = self.mount.guard, self.mount.storage, self.principal.partner
-        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        header, address = request.environ.get("HTTP_AUTHORIZATION", ""), request.environ.get("REMOTE_ADDR")
 
         def read(work: Callable[[Session], Any]) -> Any:
             try:
-                guard.readmit(header, permissions)
+                guard.readmit(header, permissions, address)
             except ProvisioningError as refusal:
                 extra = {"partner": partner, "reason": refusal.code, "request_id": self.id}
                 logger.info("a download of partner %r was stopped: %s", partner, refusal.code, extra=extra)

@@ -48,8 +48,9 @@ class Route:
     for each, for a given `Api`. `responses` maps each status to the schema of its body, or to one for each media type.
     `hooks` are the operations (`hooks.HOOK_OPERATIONS`) on which the host's hooks run. An `always_public` route needs
     no token even if the host does not publish its documents. `rate_limit_class` overrides the class of rate limits,
-    which otherwise follows from the method. A route that `takes_metrics_token` also admits the bearer token of
-    `PROVISIONING_METRICS_TOKEN`.
+    which otherwise follows from the method; a public route has none without it, and counts its requests itself.
+    `render_error` returns the response to an error where a standard demands another form than a problem. A route that
+    `takes_metrics_token` also admits the bearer token of `PROVISIONING_METRICS_TOKEN`.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Route:
     always_public: bool = False
     rate_limit_class: str | None = None
     takes_metrics_token: bool = False
+    render_error: Callable[[ProvisioningError], Response] | None = None
 
     @property
     def path_template(self) -> str:
@@ -89,9 +91,9 @@ class Route:
 
     @property
     def rate_class(self) -> str | None:
-        """Class of rate limits that count its requests; None for a public route."""
+        """Class of rate limits that count its requests; None for a public route, unless it has its own."""
         if self.public:
-            return None
+            return self.rate_limit_class
         return self.rate_limit_class or ("read" if self.method == "GET" else "write")
 
     def required_permissions(self, public_docs: bool) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Globs look like ``*``, ``tenant.*``, ``tenant.created``, ``*.deleted``. A lone ``*`` matches every type; elsewhere ``*``
 matches any text within one segment between dots. Changes of endpoints match only globs that begin with ``webhook.``,
-because a subscriber to ``*`` would otherwise first receive the creation of its own endpoint.
+because a subscriber to ``*`` would otherwise first receive the creation of its own endpoint, and those of API clients
+only globs that begin with ``client.``, because what a subscriber to ``*`` does with tenants needs no credentials.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from .statements import DeliverySQL
 WILDCARD = "*"
 #: Every event type that can be sent to an endpoint.
 EVENT_TYPES = (*event_schemas.EVENT_TYPES, "webhook.test")
-#: The types of events about changes of endpoints.
-ENDPOINT_EVENT_TYPES = frozenset({"webhook.created", "webhook.updated", "webhook.rotated", "webhook.deleted"})
+#: The types of events that match only globs which begin with the kind of their object.
+EXPLICIT_EVENT_TYPES = frozenset(
+    f"{kind}.{change}" for kind in ("webhook", "client") for change in ("created", "updated", "rotated", "deleted")
+)
 MAX_GLOB_LENGTH = 64
 GLOB_PATTERN = re.compile(rf"(?=.{{1,{MAX_GLOB_LENGTH}}}\Z)[a-z_*]+(\.[a-z_*]+)*")
 
@@ -44,7 +47,8 @@ def has_no_match(glob: str) -> bool:
 
 
 def _matches_glob(glob: str, type: str) -> bool:
-    if type in ENDPOINT_EVENT_TYPES and not glob.startswith("webhook."):
+    kind, _, _ = type.partition(".")
+    if type in EXPLICIT_EVENT_TYPES and not glob.startswith(f"{kind}."):
         return False
     if glob == WILDCARD:
         return True

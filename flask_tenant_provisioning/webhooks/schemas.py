@@ -24,7 +24,7 @@ from ..validation import (
     run_all,
 )
 from ..web.pagination import CURSOR, NEXT_CURSOR, PAGE_SIZE, PageSizeField
-from ..web.parameters import ChoiceField, InstantField, QuerySchema
+from ..web.parameters import ChoiceField, MomentField, QuerySchema
 from .client.ssrf import MAX_URL_LENGTH
 from .fanout import EVENT_TYPES, has_no_match, is_glob
 
@@ -83,17 +83,6 @@ class HoursField(WholeNumberField):
     """A whole number of hours from 0 to `most`."""
 
 
-class SinceField(TextField):
-    """A point in time in RFC 3339 form with a UTC offset."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=64, **options)
-
-    def validate_text(self, value: str) -> str:
-        instant: str = InstantField().deserialize(value)
-        return instant
-
-
 def _find_glob_fault(glob: Any) -> Fault | None:
     if not isinstance(glob, str):
         return NOT_TEXT
@@ -134,7 +123,7 @@ class WebhookSchema(StrictSchema):
     events = GlobsField(
         metadata=describe(
             "Which events are sent: 1 to 50 types, or globs with `*` for any part. By default all, except "
-            "changes of endpoints.",
+            "changes of endpoints and of API clients.",
             ["tenant.*"],
         )
     )
@@ -220,7 +209,7 @@ class RotationSchema(StrictSchema):
 class RecoverySchema(StrictSchema):
     """The time from which events are recovered, at most 14 days ago."""
 
-    since = SinceField(
+    since = MomentField(
         required=True,
         metadata=describe(
             "The time from which events are sent again, RFC 3339 with an offset; at most 14 days ago.",

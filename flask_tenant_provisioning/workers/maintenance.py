@@ -14,6 +14,7 @@ from operator import attrgetter
 from ..access.principal import WORKER_SUBJECT, Actor, Principal
 from ..bulk import retention as bulk_retention
 from ..bulk.chunks import return_abandoned_places
+from ..clients.actions import delete_expired_assertions
 from ..config import Config
 from ..database.session import Storage
 from ..events import retention as event_retention
@@ -60,6 +61,8 @@ class Maintenance:
         self._next = started + MAINTENANCE_SECONDS * random.uniform(0.8, 1.2)
         tenants = purge_due(self._storage, Actor(Principal(WORKER_SUBJECT, ALL_PARTNERS)))
         while self._storage.transaction(delete_expired):
+            pass
+        while self._storage.transaction(delete_expired_assertions):
             pass
         return_abandoned_places(self._storage)
         erased = erase_due(self._storage, self._config, lambda: self._monotonic() - started < within)

@@ -33,7 +33,7 @@ ID = "0193b5a0-c2d4-7a6e-8f00-112233445566"
 # Every command needs an app, and an app can be misconfigured.
 
 ONE_OF_EACH = [
-    ("tenants", "list"), ("tenants", "show", ID), ("partners", "list"), ("webhooks", "list"),
+    ("tenants", "list"), ("tenants", "show", ID), ("partners", "list"), ("webhooks", "list"), ("clients", "list"),
     ("events", "tail", "--all", "--no-follow"),
     ("db", "current"), ("db", "check"), ("jobs", "list"), ("settings", "show", "--tenant", ID), ("purge",),
     ("openapi",), ("token",), ("docs-link",), ("worker", "--drain"), ("rekey",), ("license", "verify"),

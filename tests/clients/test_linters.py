@@ -30,6 +30,8 @@ ACTIONS = ["move", "provisioning", "reactivate", "restore", "settings", "suspend
 PERMISSIONS = [
     "bulk:create",
     "bulk:read",
+    "client:read",
+    "client:write",
     "event:read",
     "metrics:read",
     "partner:manage",

@@ -11,21 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import get_algorithm_by_name
 
 from flask_tenant_provisioning.encoding import encode_base64url
 
+_CURVES: dict[str, type[ec.EllipticCurve]] = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
+
 
 def make_private_key(kid: str, algorithm: str = "RS256") -> Any:
     """The private key of this id, one for the whole run."""
-    return _make_private_key(kid, algorithm[:2])
+    return _make_private_key(kid, "RSA" if algorithm[:2] in ("RS", "PS") else algorithm)
 
 
 @functools.cache
 def _make_private_key(_kid: str, kind: str) -> Any:
-    if kind == "ES":
-        return ec.generate_private_key(ec.SECP256R1())
+    if kind == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    if kind in _CURVES:
+        return ec.generate_private_key(_CURVES[kind]())
     return rsa.generate_private_key(65537, 2048)
 
 

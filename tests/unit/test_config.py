@@ -44,6 +44,10 @@ DEFAULTS: dict[str, Any] = {
     "jwt_decode_leeway": None,
     "issuers": {},
     "token_cache_size": 4096,
+    "client_limit": 50,
+    "client_token_seconds": 900,
+    "client_private_key": None,
+    "oauth_issuer": None,
     "max_body_bytes": 1_048_576,
     "body_seconds": 10,
     "server_threads": None,
@@ -110,12 +114,13 @@ CONTACT = "a mapping with one or more of 'name', 'url' and 'email'"
 CONTACT_VALUES = "a mapping of 'name', 'url' and 'email' to texts, where 'url' begins with https:// or http://"
 SERVERS = "a list of URLs that begin with https://, http:// or /"
 WEB_URL = "a URL that begins with https:// or http://"
+ISSUER_URL = f"{WEB_URL}, without query and fragment"
 REALM = "1 to 100 printable ASCII characters without quote or backslash"
 TABLES = "1 to 20 of a-z, 0-9 and _, not beginning with a digit"
 PORTS = "a list of whole numbers from 1 to 65535"
 ISSUERS = "a mapping of issuer to a mapping with 'jwks' and 'audience'"
 NETWORKS = "a list of networks such as '10.1.0.0/16' or 'fd00::/8', each from its first address"
-CLASSES = "a mapping of 'read', 'write', 'bulk' to limits such as '600/minute' or '10/second;600/minute'"
+CLASSES = "a mapping of 'read', 'write', 'bulk', 'token' to limits such as '600/minute' or '10/second;600/minute'"
 LIMIT = "a mapping that names for 'read' a limit such as '600/minute' or '10/second;600/minute'"
 WINDOWS = (
     "a mapping that names for 'read' limits such as '600/minute' or '10/second;600/minute', "
@@ -126,6 +131,7 @@ STORAGE = "the URL of a storage of `limits`, such as 'redis://127.0.0.1:6379/3'"
 SECRET = "hunter2"
 SECRETS = {
     "metrics_token",
+    "client_private_key",
     "database_url",
     "database_options",
     "secret_key",
@@ -182,6 +188,10 @@ TAKEN: list[tuple[str, Any, Any]] = [
         {"https://id.example.com": IssuerConfig(jwks="keys.json", audience=("a",), roles={"boss": ("partner-admin",)})},
     ),
     ("token_cache_size", 0, 0),
+    ("client_limit", 0, 0),
+    ("client_token_seconds", 60, 60),
+    ("client_private_key", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----"),
+    ("oauth_issuer", "https://api.example.com/api/", "https://api.example.com/api"),
     ("max_body_bytes", 1024, 1024),
     ("body_seconds", 1, 1),
     ("server_threads", 8, 8),
@@ -285,6 +295,10 @@ WRONG: list[tuple[str, str, tuple[Any, ...]]] = [
     ("jwt_decode_leeway", "a whole number from 0 to 3600", (-1, 3601, "5", 1.5)),
     ("issuers", ISSUERS, ([], "https://id.example.com", {"": {}}, {1: {}})),
     ("token_cache_size", "a whole number from 0 to 1000000", (-1, 1_000_001, "1", None)),
+    ("client_limit", "a whole number from 0 to 10000", (-1, 10_001, "20", None)),
+    ("client_token_seconds", "a whole number from 60 to 86400", (59, 86_401, "900", None)),
+    ("client_private_key", TEXT, ("", b"bytes")),
+    ("oauth_issuer", ISSUER_URL, ("", "api", "https://a.example?b", "https://a.example#b", 5)),
     ("max_body_bytes", "a whole number from 1024 to 1073741824", (1023, 2**30 + 1, "1 MiB", None)),
     ("require_if_match", FLAG, ("True", 1, None)),
     ("idempotency_hours", "a whole number from 1 to 8760", (0, 8761, "24", 24.0, None)),

@@ -10,7 +10,8 @@ The exceptions are those of `errors`, and below `ProvisioningProblem` a class fo
 """
 
 from .asynchronous.client import AsyncClient
-from .errors import ConnectionFailed, ProvisioningError, ProvisioningProblem, UnexpectedResponse
+from .credentials import ClientCredentials
+from .errors import ConnectionFailed, ProvisioningError, ProvisioningProblem, SignInFailed, UnexpectedResponse
 from .events import parse_event
 from .generated import models, problems
 from .generated.problems import *  # noqa: F403
@@ -25,12 +26,14 @@ __all__ = [
     "UNSET",
     "AsyncClient",
     "Client",
+    "ClientCredentials",
     "ConnectionFailed",
     "Page",
     "Progress",
     "ProvisioningError",
     "ProvisioningProblem",
     "Retries",
+    "SignInFailed",
     "UnexpectedResponse",
     "make_problem",
     "models",

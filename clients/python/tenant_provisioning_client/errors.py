@@ -2,6 +2,7 @@
 
 ProvisioningError
 ├── ProvisioningProblem     the API refused the request: a class for each status, below it one for each code
+├── SignInFailed            the API gave no token for the credentials of an API client
 ├── UnexpectedResponse      the response was not the API's: a proxy's page, another server, a redirect
 └── ConnectionFailed        there was no response
 """
@@ -95,6 +96,20 @@ class UnexpectedResponse(ProvisioningError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.status, self.content_type, self.text, self.retry_after)
+
+
+class SignInFailed(ProvisioningError):
+    """The token endpoint refused the credentials of an API client (RFC 6749 §5.2)."""
+
+    def __init__(self, status: int, error: str, description: str, retry_after: float | None = None) -> None:
+        self.status = status
+        #: OAuth's code, such as ``invalid_client`` or ``invalid_scope``, and its explanation.
+        self.error, self.description = error, description
+        self.retry_after = retry_after
+        super().__init__(f"No access token: {status} {error}: {description}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.status, self.error, self.description, self.retry_after)
 
 
 class ConnectionFailed(ProvisioningError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ConnectionFailed, ProvisioningError, ProvisioningProblem, UnexpectedResponse
+from .errors import ConnectionFailed, ProvisioningError, ProvisioningProblem, SignInFailed, UnexpectedResponse
 from .operations import Call
 
 #: A status after which the request has had no effect.
@@ -64,6 +64,8 @@ def may_repeat(call: Call[Any], failure: ProvisioningError) -> bool:
     """Return whether a repetition may succeed, and cannot do anything twice."""
     if isinstance(failure, ConnectionFailed):
         return call.is_repeatable or not failure.was_sent
+    if isinstance(failure, SignInFailed):  # the call itself has not been sent
+        return failure.status == RATE_LIMITED or failure.status in PASSING
     if isinstance(failure, ProvisioningProblem | UnexpectedResponse):
         if isinstance(failure, ProvisioningProblem) and failure.code == "idempotency-in-progress":
             return True

@@ -13,7 +13,7 @@ from flask_jwt_extended.default_callbacks import default_decode_key_callback, de
 from jwt.algorithms import get_default_algorithms, requires_cryptography
 
 from ...access.authority import QuietManager, find_jwt_manager
-from ...access.issuers import fetch_public_keys
+from ...access.key_sets import fetch_public_keys
 from ...errors import ProvisioningError
 from ...hooks import require_result
 from ..token import make_key_advice, verify_own_token

@@ -50,9 +50,10 @@ def _is_kept_alive(fields: dict[bytes, bytes]) -> bool:
     return fields.get(b"connection", b"keep-alive").lower() == b"keep-alive"
 
 
-#: The maximum number of bytes read of a response: of its content, and in total with its head and chunk framing.
+#: The maximum number of bytes read of a response's content, unless the caller reads more, and of its head and chunk
+#: framing.
 MAX_CONTENT_BYTES = 8 * 1024
-MAX_RESPONSE_BYTES = 64 * 1024
+_MAX_FRAMING_BYTES = 56 * 1024
 #: The size of one read, in bytes.
 _READ_SIZE = 16 * 1024
 #: The interim responses (RFC 9110 §15.2) to skip; `http.client` skips 100 itself.
@@ -87,7 +88,7 @@ class ConnectionKey(NamedTuple):
 
 
 class RawResponse(NamedTuple):
-    """A response as received; `content` is cut to 8 KiB."""
+    """A response as received; `content` is cut to the size that the caller reads."""
 
     status: int
     #: The unparsed ``Retry-After`` header.
@@ -104,20 +105,20 @@ class Connection:
         self.key = key
         self._socket = sock
 
-    def exchange(self, request: bytes, deadline: Deadline) -> RawResponse:
-        """Send `request` and read the response.
+    def exchange(self, request: bytes, deadline: Deadline, max_content: int = MAX_CONTENT_BYTES) -> RawResponse:
+        """Send `request` and read the response, whose content is cut to `max_content` bytes.
 
         Raises `TimeoutError` at the deadline, `NoResponse` if the connection was closed without a response, another
         `OSError` if it broke, and `http.client.HTTPException` if the response is not valid HTTP.
         """
         data = self._send_and_receive(request, deadline)
         simple = parse_simple_response(data)
-        if simple is not None and len(simple.content) <= MAX_CONTENT_BYTES:
+        if simple is not None and len(simple.content) <= max_content:
             return RawResponse(*simple, is_reusable=True)
-        stream = _ResponseStream(self._socket, deadline, data)
+        stream = _ResponseStream(self._socket, deadline, data, max_content + _MAX_FRAMING_BYTES)
         with http.client.HTTPResponse(cast(socket.socket, stream), method="POST") as response:
             _read_head(response)
-            content = _read_content(response)
+            content = _read_content(response, max_content)
             is_reusable = response.isclosed() and not response.will_close
             return RawResponse(response.status, response.headers.get("Retry-After"), content, is_reusable)
 
@@ -162,12 +163,12 @@ def _read_head(response: http.client.HTTPResponse) -> None:
         response.begin()
 
 
-def _read_content(response: http.client.HTTPResponse) -> bytes:
+def _read_content(response: http.client.HTTPResponse, max_content: int) -> bytes:
     try:
-        content = response.read(MAX_CONTENT_BYTES)[:MAX_CONTENT_BYTES]
+        content = response.read(max_content)[:max_content]
     except ValueError as error:
         raise http.client.HTTPException("a chunk has no size") from error
-    if response.length and len(content) < MAX_CONTENT_BYTES:
+    if response.length and len(content) < max_content:
         raise http.client.IncompleteRead(content, response.length)
     return content
 
@@ -175,8 +176,8 @@ def _read_content(response: http.client.HTTPResponse) -> bytes:
 class _ResponseStream(io.RawIOBase):
     """The bytes of one response in the form that `http.client` reads, which is that of a socket."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline, prefix: bytes) -> None:
-        self._socket, self._deadline = sock, deadline
+    def __init__(self, sock: socket.socket, deadline: Deadline, prefix: bytes, max_bytes: int) -> None:
+        self._socket, self._deadline, self._max_bytes = sock, deadline, max_bytes
         self._prefix, self._received = memoryview(prefix), len(prefix)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -190,7 +191,7 @@ class _ResponseStream(io.RawIOBase):
         if count := min(len(self._prefix), len(buffer)):
             buffer[:count], self._prefix = self._prefix[:count], self._prefix[count:]
             return count
-        if self._received > MAX_RESPONSE_BYTES:
+        if self._received > self._max_bytes:
             raise http.client.HTTPException("the answer is too large")
         self._socket.settimeout(self._deadline.remaining())
         count = self._socket.recv_into(buffer)

@@ -1,4 +1,4 @@
-"""Send POST requests to partners' servers, only to addresses that the SSRF guard allows, and with a timeout.
+"""Send requests to partners' servers, only to addresses that the SSRF guard allows, and with a timeout.
 
 Redirects are not followed, proxies from the environment are not used, and responses are not decompressed. Certificates
 are verified against the host name with the authorities that OpenSSL trusts (set ``SSL_CERT_FILE`` to use others).
@@ -15,9 +15,10 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from http import HTTPStatus
 from typing import Literal, NamedTuple
 
-from .connections import Connection, ConnectionKey, ConnectionPool, Deadline, NoResponse, RawResponse
+from .connections import MAX_CONTENT_BYTES, Connection, ConnectionKey, ConnectionPool, Deadline, NoResponse, RawResponse
 from .ssrf import Destination, HostUnresolved, SsrfGuard, UrlRefused
 
 #: The kinds of failure. After a timeout, the rest of the round is put off.
@@ -51,7 +52,7 @@ class ReceiverResponse(NamedTuple):
 
 
 class Sender:
-    """A client that sends webhooks. Thread-safe.
+    """A client that sends webhooks, and fetches documents that partners publish. Thread-safe.
 
     `connect_timeout` limits the TCP connection over all addresses of the host, in seconds; `timeout` limits the whole
     request, from the DNS lookup to the last byte. The resolver has its own limit for the lookup. `tls` replaces the
@@ -84,27 +85,49 @@ class Sender:
         with self._translate_errors():
             deadline = Deadline(self._timeout, self._monotonic)
             destination = self._guard.check(url)
-            response, address = self._exchange(destination, _build_request(destination, headers, body), deadline)
+            request = _build_request("POST", destination, {**headers, "Content-Length": str(len(body))}) + body
+            response, address = self._exchange(destination, request, deadline)
         text = response.content.decode("utf-8", "replace").replace("\0", "\ufffd")
         is_internal = bool(text) and self._guard.is_permitted_exception(address)
         return ReceiverResponse(response.status, response.retry_after, text, self._monotonic() - started, is_internal)
+
+    def fetch(self, url: str, headers: Mapping[str, str], max_bytes: int) -> bytes:
+        """Return the content that `url` responds with to GET; ``Host`` is added to `headers`.
+
+        Raises `SendError`, also for any status but 200 and for a content of more than `max_bytes`, and `ValueError` for
+        malformed headers.
+        """
+        with self._translate_errors():
+            deadline = Deadline(self._timeout, self._monotonic)
+            destination = self._guard.check(url)
+            request = _build_request("GET", destination, headers)
+            response, _ = self._exchange(destination, request, deadline, max_bytes + 1)
+        if response.status != HTTPStatus.OK:
+            raise SendError("protocol", f"The response has the status {response.status} instead of 200.")
+        if len(response.content) > max_bytes:
+            raise SendError("protocol", f"The response is larger than {max_bytes} bytes.")
+        return response.content
 
     def close(self) -> None:
         """Close the kept connections. Later requests still work, but keep none."""
         self._get_pool().close()
 
-    def _exchange(self, destination: Destination, request: bytes, deadline: Deadline) -> tuple[RawResponse, str]:
+    def _exchange(
+        self, destination: Destination, request: bytes, deadline: Deadline, max_content: int = MAX_CONTENT_BYTES
+    ) -> tuple[RawResponse, str]:
         """Send `request` and return the response with the address that it came from."""
         connection = self._get_pool().take(_list_connection_keys(destination))
         if connection is not None:
             with contextlib.suppress(NoResponse):
-                return self._exchange_over(connection, request, deadline), connection.key.address
+                return self._exchange_over(connection, request, deadline, max_content), connection.key.address
         connection = self._open_connection(destination, deadline)
-        return self._exchange_over(connection, request, deadline), connection.key.address
+        return self._exchange_over(connection, request, deadline, max_content), connection.key.address
 
-    def _exchange_over(self, connection: Connection, request: bytes, deadline: Deadline) -> RawResponse:
+    def _exchange_over(
+        self, connection: Connection, request: bytes, deadline: Deadline, max_content: int
+    ) -> RawResponse:
         try:
-            response = connection.exchange(request, deadline)
+            response = connection.exchange(request, deadline, max_content)
         except BaseException:
             connection.close()
             raise
@@ -200,14 +223,10 @@ def _list_connection_keys(destination: Destination) -> Iterator[ConnectionKey]:
     )
 
 
-def _build_request(destination: Destination, headers: Mapping[str, str], body: bytes) -> bytes:
+def _build_request(method: str, destination: Destination, headers: Mapping[str, str]) -> bytes:
+    """Build the head of a request. Raises `ValueError` for malformed headers."""
     fields = [f"{name}: {value}" for name, value in headers.items()]
     if not all(map(_HEADER_LINE.fullmatch, fields)):
         raise ValueError("a header's name or value has characters that HTTP does not allow")
-    lines = [
-        f"POST {destination.target} HTTP/1.1",
-        f"Host: {destination.authority}",
-        *fields,
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    lines = [f"{method} {destination.target} HTTP/1.1", f"Host: {destination.authority}", *fields]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -216,8 +216,8 @@ def test_old_keys_stay_valid_while_the_provider_is_away(
         assert host.get(token).status_code == 200
     assert provider.requests == 2
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert record.name == "flask_tenant_provisioning.access.issuers"
-    assert vars(record)["issuer"] == provider.issuer
+    assert record.name == "flask_tenant_provisioning.access.key_sets"
+    assert vars(record)["owner"] == f"the issuer {provider.issuer}"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"keys": 5}', b"\xff", b"<html>"])

@@ -150,8 +150,10 @@ def test_each_mounts_views_are_guarded_by_its_own_tokens(database_url: str) -> N
 def test_the_document_describes_it_with_the_roles_that_grant_it(database_url: str) -> None:
     app = make_host(declare(roles=["partner-admin"]), database_url)
     document = app.test_client().get(f"{PREFIX}/openapi.json").get_json()
-    (scheme,) = document["components"]["securitySchemes"].values()
+    scheme = document["components"]["securitySchemes"]["bearerAuth"]
     lines = scheme["description"].split("\n")
     assert lines[-2:] == ["", "- `report:read`: Read the monthly reports."]
     (admin,) = [line for line in lines if line.startswith("- `partner-admin`: ")]
     assert admin.endswith(", `report:read`")
+    flow = document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
+    assert flow["scopes"]["report:read"] == "Read the monthly reports."

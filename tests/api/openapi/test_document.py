@@ -71,7 +71,7 @@ def test_every_operation_documents_the_permissions_of_its_route(documented: Docu
     operation = documented.operation(route.method, route.path_template)
     needed = [] if route.public else list(route.permissions)  # type: ignore[arg-type]
     assert operation["x-permissions"] == needed
-    assert operation["security"] == ([{"bearerAuth": needed}] if needed else [])
+    assert operation["security"] == ([{"bearerAuth": needed}, {"oauth2": needed}] if needed else [])
     assert operation["summary"]
     assert all(f"`{permission}`" in operation["description"] for permission in needed)
 
@@ -364,7 +364,7 @@ def test_private_documents_are_described_as_private(tmp_path: Any) -> None:
     document = viewer("GET", "/openapi.json").get_json()
     for path in ("/openapi.json", "/docs", "/docs/{asset}", "/problems", "/problems/{code}"):
         operation = document["paths"][path]["get"]
-        assert operation["security"] == [{"bearerAuth": ["tenant:read"]}]
+        assert operation["security"] == [{"bearerAuth": ["tenant:read"]}, {"oauth2": ["tenant:read"]}]
         assert {"401", "403"} <= operation["responses"].keys()
 
 

@@ -166,7 +166,8 @@ def read_request(sock: socket.socket) -> bytes:
             return b""
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
-    (length,) = [int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    lengths = [int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    (length,) = lengths if head.startswith(b"POST ") else (0,)
     while len(body) < length:
         body += sock.recv(65536)
     return head + b"\r\n\r\n" + body

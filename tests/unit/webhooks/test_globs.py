@@ -6,19 +6,30 @@ import time
 
 import pytest
 
-from flask_tenant_provisioning.webhooks.fanout import ENDPOINT_EVENT_TYPES, EVENT_TYPES, has_no_match, is_glob, matches
+from flask_tenant_provisioning.webhooks.fanout import EVENT_TYPES, EXPLICIT_EVENT_TYPES, has_no_match, is_glob, matches
 
 
 @pytest.mark.parametrize("type", [*EVENT_TYPES, "of.a.later.release"])
-def test_single_star_matches_all_types_except_endpoint_changes(type: str) -> None:
-    assert matches(["*"], type) is (type not in ENDPOINT_EVENT_TYPES)
+def test_single_star_matches_all_types_except_explicit_ones(type: str) -> None:
+    assert matches(["*"], type) is (type not in EXPLICIT_EVENT_TYPES)
 
 
-@pytest.mark.parametrize("type", sorted(ENDPOINT_EVENT_TYPES))
-@pytest.mark.parametrize(("glob", "meant"), [("webhook.*", True), ("*.*", False), ("*.*ed", False), ("w*.*", False)])
-def test_changes_of_endpoints_are_asked_for_by_name(type: str, glob: str, meant: bool) -> None:
-    assert matches([glob], type) is meant
+@pytest.mark.parametrize("type", sorted(EXPLICIT_EVENT_TYPES))
+@pytest.mark.parametrize("glob", ["*.*", "*.*ed", "w*.*", "c*.*", "*t.*"])
+def test_changes_of_endpoints_and_clients_are_asked_for_by_name(type: str, glob: str) -> None:
+    kind = type.partition(".")[0]
+    assert not matches([glob], type)
+    assert {other: matches([f"{other}.*"], type) for other in ("webhook", "client", "tenant")} == {
+        "webhook": kind == "webhook", "client": kind == "client", "tenant": False,
+    }  # fmt: skip
     assert matches([type], type)
+
+
+def test_the_explicit_types_are_the_changes_of_endpoints_and_clients() -> None:
+    assert sorted(EXPLICIT_EVENT_TYPES) == [
+        "client.created", "client.deleted", "client.rotated", "client.updated",
+        "webhook.created", "webhook.deleted", "webhook.rotated", "webhook.updated",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The two acts that each of the clients has in its own form: sleeping, and asking for a token."""
+"""What each of the clients has in its own form: sleeping, asking for a token, and locks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from collections.abc import Awaitable, Callable
 #: A token, or a function that returns one: for each request, so it should keep a token while that is valid.
 Token = str | Callable[[], str | Awaitable[str]]
 Sleep = Callable[[float], Awaitable[None]]
+
+
+def make_lock() -> asyncio.Lock:
+    """Return a lock."""
+    return asyncio.Lock()
 
 
 async def sleep(seconds: float) -> None:

@@ -27,6 +27,7 @@ down_revision = None
 _TABLES = (
     "tenants", "erasures", "usage", "events", "feeds", "idempotency", "partners", "runs", "steps",
     "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "settings", "settings_history",
+    "clients", "assertions",
 )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ def upgrade() -> None:
     _create_webhooks()
     _create_bulk_jobs()
     _create_settings()
+    _create_clients()
 
 
 def downgrade() -> None:
@@ -378,3 +380,40 @@ def _create_settings() -> None:
         Column("request_id", String(128)),
         key=("partner_id", "tenant_id", "version"),
     )
+
+
+def _create_clients() -> None:
+    """Create the tables of API clients and of the assertions that they have used."""
+    _create_table(
+        "clients",
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("client_id", Identifier, nullable=False),
+        Column("name", String(255), nullable=False),
+        Column("permissions", JsonText, nullable=False),
+        Column("status", String(16), nullable=False),
+        Column("expires_at", Instant),
+        Column("networks", JsonText, nullable=False),
+        Column("authentication", String(32), nullable=False),
+        Column("secret_hash", String(64)),
+        Column("previous_secret_hash", String(64)),
+        Column("previous_secret_expires_at", Instant),
+        Column("jwks", JsonText),
+        Column("jwks_url", String(2048)),
+        Column("generation", Integer, nullable=False),
+        Column("last_used_at", Instant),
+        Column("version", Integer, nullable=False),
+        Column("created_by", String(255), nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
+        key=("partner_id", "client_id"),
+    )
+    _create_index("clients", ["client_id"])
+    _create_table(
+        "assertions",
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("client_id", Identifier, nullable=False),
+        Column("jti_hash", String(64), nullable=False),
+        Column("expires_at", Instant, nullable=False),
+        key=("partner_id", "client_id", "jti_hash"),
+    )
+    _create_index("assertions", ["expires_at"])

@@ -1,0 +1,1 @@
+"""API clients: the credentials with which a partner's programs get access tokens from this API."""
