@@ -11,10 +11,12 @@ ProvisioningError           internal-error
 ├── Forbidden               insufficient-permission, partner-missing, partner-suspended,
 │                           partner-not-registered, quota-exceeded, plan-not-allowed, license-expired
 ├── NotFound                not-found, tenant-not-found, partner-not-found, webhook-not-found,
-│                           delivery-not-found, settings-version-not-found, bulk-job-not-found
+│                           delivery-not-found, settings-version-not-found, bulk-job-not-found,
+│                           invitation-not-found
 ├── CursorExpired           cursor-expired
 ├── Conflict                conflict, tenant-exists, invalid-state, plan-limit-exceeded, webhook-disabled,
-│                           settings-outdated, idempotency-in-progress, duplicate-row
+│                           settings-outdated, idempotency-in-progress, duplicate-row, invitation-exists,
+│                           invitations-unavailable
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── Refused                 bad-request, method-not-allowed, not-acceptable, precondition-failed,
 │                           precondition-required, body-too-large, upload-too-large, body-too-slow,
@@ -215,7 +217,7 @@ class PartnerNotRegistered(Forbidden):
 
 
 class QuotaExceeded(Forbidden):
-    """The quota of tenants, webhooks or unfinished bulk jobs is used up."""
+    """The quota of tenants, webhooks, open invitations or unfinished bulk jobs is used up."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
@@ -299,6 +301,14 @@ class BulkJobNotFound(NotFound):
     remedy = "Check the id. Jobs are removed some time after they have finished."
 
 
+class InvitationNotFound(NotFound):
+    """The invitation does not exist: the id is unknown, or belongs to another tenant."""
+
+    code = "invitation-not-found"
+    title = "Invitation not found"
+    remedy = "Check the id: there is no such invitation among those of this tenant."
+
+
 class CursorExpired(ProvisioningError):
     """The feed's cursor is older than the events that are kept (410): its reader has missed events."""
 
@@ -328,13 +338,14 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The operation is not possible in the current state of the tenant or the bulk job."""
+    """The operation is not possible in the current state of the tenant, the bulk job or the invitation."""
 
     code = "invalid-state"
     title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed, and neither can "
+        "an invitation that was accepted."
     )
 
 
@@ -376,6 +387,24 @@ class DuplicateRow(Conflict):
     code = "duplicate-row"
     title = "Duplicate row"
     remedy = "Keep one row for each tenant in the upload: `first_row` is the one that was used."
+
+
+class InvitationExists(Conflict):
+    """The tenant has an open invitation for this email address."""
+
+    code = "invitation-exists"
+    title = "Invitation already exists"
+    remedy = "Resend the invitation in `conflicting_invitation`, or revoke it first."
+
+
+class InvitationsUnavailable(Conflict):
+    """This service invites nobody: the application has no function that sends invitations."""
+
+    code = "invitations-unavailable"
+    title = "Invitations unavailable"
+    remedy = "Give the tenant's administrator access in another way, or ask the operator to turn invitations on."
+    mended_by = (Mender.OPERATOR,)
+    is_replayable = False
 
 
 class IdempotencyKeyReused(ProvisioningError):

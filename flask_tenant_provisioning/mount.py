@@ -116,7 +116,8 @@ class Mount(Api):
     `guard` and `engine` (None for external workers) use the mount, and are set once it is made. `in_host` enters the
     host's application context.
     `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
-    `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
+    `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host. `open_host_session`
+    returns the current session of the host's Flask-SQLAlchemy object, if `init_app` was given one.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Mount(Api):
     guard: Guard = dataclasses.field(init=False)
     engine: WorkEngine | None = dataclasses.field(init=False)
     entrance: Any = None
+    open_host_session: Callable[[], Any] | None = None
 
     @property
     def app(self) -> Flask:

@@ -7,6 +7,7 @@ from sqlalchemy import MetaData
 from .bulk.models import bulk_chunks_table, bulk_jobs_table, bulk_keys_table
 from .database.types import make_metadata
 from .events.models import events_table, feeds_table
+from .invitations.models import invitations_table
 from .partners.models import partners_table
 from .settings.models import settings_history_table, settings_table
 from .steps.models import runs_table, steps_table
@@ -34,6 +35,7 @@ _TABLES = (
     partners_table,
     settings_table,
     settings_history_table,
+    invitations_table,
 )
 
 

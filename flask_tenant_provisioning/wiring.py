@@ -18,9 +18,10 @@ from .access.authority import Authority, enter_app_context
 from .access.guard import Guard
 from .access.tokens import TokenVerifier
 from .config import Config
-from .database.engine import resolve_engine
+from .database.engine import is_flask_sqlalchemy, resolve_engine
 from .database.session import Storage, TracedStorage
 from .health.gauges import observe_gauges
+from .invitations.reaction import InvitationsReaction
 from .isolated import PrivateApp, install_isolated_mount
 from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
 from .licensing.source import LicenseSource
@@ -76,6 +77,7 @@ def build_mount(
         open_keyring=partial(load_keyring, app, config),
         url_refusal=partial(find_url_refusal, config, Resolver()),
         in_host=partial(enter_app_context, app),
+        open_host_session=getattr(db, "session", None) if is_flask_sqlalchemy(db) else None,
     )
     mount.guard = Guard(TokenVerifier(config, clock, authority), config)
     mount.engine = make_engine(mount)
@@ -102,6 +104,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
             StepsReaction(mount.registry),
             QuotaReaction(config.partner_cache_seconds),
             SettingsReaction(lambda: mount.keyring),
+            InvitationsReaction(mount.registry, config.invitation_seconds, lambda: mount.keyring),
         ),
         context=mount.in_host,
         publish_reactions=(create_deliveries,),

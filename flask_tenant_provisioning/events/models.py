@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, PrimaryKeyConstraint, String, Table, UniqueConstraint
@@ -117,8 +117,14 @@ def render_audited_event(row: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def hide_endpoint(event: dict[str, Any]) -> dict[str, Any]:
-    """Reduce an event about a webhook endpoint to the endpoint's id, for callers without `webhook:read`."""
-    if not event["type"].startswith("webhook."):
-        return event
-    return {**event, "data": {"webhook": event["data"].get("webhook")}, "changes": {}}
+#: The kinds of events whose data is reduced to the object's id for callers without a permission: for each the first
+#: segment of its types, the member with the id, and the permission.
+_GUARDED_KINDS = (("webhook", "webhook", "webhook:read"), ("invitation", "invitation", "invitation:read"))
+
+
+def hide_guarded_data(event: dict[str, Any], permissions: Collection[str]) -> dict[str, Any]:
+    """Reduce an event about a webhook endpoint or an invitation to its id, for callers who may not read that object."""
+    for kind, member, permission in _GUARDED_KINDS:
+        if event["type"].startswith(f"{kind}.") and permission not in permissions:
+            return {**event, "data": {member: event["data"].get(member)}, "changes": {}}
+    return event

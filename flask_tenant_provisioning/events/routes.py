@@ -37,9 +37,8 @@ def list_events(call: Request) -> Response:
     page = storage.read(partial(feed.load_page, partner=partner, query=query, after=after))
     render = models.render_audited_event if "audit:read" in call.principal.permissions else models.render_event
     next_cursor = cursors.seal(str(page.end), cursor_scope)
-    items = [render(event._asdict()) for event in page.events]
-    if "webhook:read" not in call.principal.permissions:
-        items = [models.hide_endpoint(item) for item in items]
+    permissions = call.principal.permissions
+    items = [models.hide_guarded_data(render(event._asdict()), permissions) for event in page.events]
     response = call.json_response({"items": items, "next": next_cursor, "has_more": page.has_more or more_waits})
     parameters = {**request.args.to_dict(), "after": next_cursor}
     response.headers["Link"] = f'<{call.mount.base_path()}{EVENTS_PATH}?{urlencode(parameters)}>; rel="next"'

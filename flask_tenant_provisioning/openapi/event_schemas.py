@@ -22,12 +22,18 @@ _TEST_DESCRIPTION = (
     "A test of a webhook endpoint. `POST /webhooks/{webhook_id}/test` asks for it; it is not in the feed."
 )
 _FINISHED_JOB_MEMBERS = ("job", "operation", "mode", "state", "total", "succeeded", "failed", "unchanged")
+_ERASED: Schema = {
+    "type": "boolean",
+    "description": "True once the identifying data of a purged tenant was removed from the event; else absent.",
+    "examples": [True],
+}
 #: The component of an event's `data`, by the first segment of its type.
 _DATA_SCHEMAS = {
     "tenant": "EventTenant",
     "partner": "EventPartner",
     "webhook": "EventWebhook",
     "bulk_job": "FinishedBulkJob",
+    "invitation": "EventInvitation",
 }
 
 
@@ -45,6 +51,7 @@ def describe_events(schemas: dict[str, Schema]) -> None:
         "A webhook endpoint after the event. Callers without `webhook:read` see only its id; `webhook.disabled` has "
         "only `webhook`, `url`, `enabled` and `disabled_reason`."
     )
+    schemas["EventInvitation"] = _build_invitation(schemas["Invitation"])
     schemas["FinishedBulkJob"] = _build_finished_job(schemas["BulkJob"])
     for event_type in WEBHOOK_EVENT_TYPES:
         schemas[get_event_name(event_type)] = _build_event(event_type)
@@ -113,13 +120,19 @@ def _build_other() -> Schema:
 
 def _build_tenant(tenant: Schema) -> Schema:
     schema = _copy_for_events(tenant, [name for name in tenant["required"] if name in KEPT_FIELDS])
-    schema["properties"]["erased"] = {
-        "type": "boolean",
-        "description": "True once the identifying data of a purged tenant was removed from the event; else absent.",
-        "examples": [True],
-    }
+    schema["properties"]["erased"] = _ERASED
     schema["description"] = (
         "A tenant after the event. Some days after it was purged, only its ids, status, version and times are left."
+    )
+    return schema
+
+
+def _build_invitation(invitation: Schema) -> Schema:
+    schema = _copy_for_events(invitation, [])
+    schema["properties"]["erased"] = _ERASED
+    schema["description"] = (
+        "An invitation after the event. Callers without `invitation:read` see only its id. Some days after its tenant was "
+        "purged, only the tenant's id, the version and the times of creation and of the last change are left."
     )
     return schema
 

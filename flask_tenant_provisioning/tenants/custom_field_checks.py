@@ -17,7 +17,7 @@ from ..web.field_schemas import find_contradiction
 #: The names of the built-in fields of tenants, and of the parameters of lists. A test compares them with the schemas.
 BUILT_IN_FIELDS = frozenset({
     "tenant", "partner", "external_id", "client_name", "email", "phone_number", "industry", "plan", "metadata",
-    "status", "suspended_reason", "version", "created_at", "updated_at", "deleted_at", "purge_at",
+    "admin", "status", "suspended_reason", "version", "created_at", "updated_at", "deleted_at", "purge_at",
 })  # fmt: skip
 LIST_PARAMETERS = frozenset({
     "partner", "limit", "cursor", "sort", "status", "email", "external_id", "plan", "industry", "created_after",
