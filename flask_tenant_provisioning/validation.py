@@ -208,9 +208,7 @@ def make_field_error(*faults: Fault | dict[str, Fault]) -> ValidationError:
     return ValidationError(list(faults))
 
 
-def load(
-    schema: StrictSchema, data: Any, *, partial: bool = False, path: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def load(schema: StrictSchema, data: Any, *, partial: bool = False, path: tuple[str, ...] = ()) -> dict[str, Any]:
     """Validate and deserialise `data`, which stands at `path` in the body. Raises `InvalidInput` with all errors."""
     values, errors = _load(schema, data, partial=partial, path=path)
     if errors:

@@ -409,15 +409,17 @@ class Storage:
         """Run `work` in the transaction of the host's ORM session, which the host commits or rolls back.
 
         Workers and subscribers are notified after the commit. Raises `StorageUnavailable` if the database fails, also
-        if another transaction was faster, and `RuntimeError` for a session that is not on this database.
+        if another transaction was faster, and `RuntimeError` for a session on another database or in autocommit mode.
         """
         bind: Any = host_session.get_bind()
         if bind.engine.pool is not self.engine.pool:
             raise RuntimeError("the session is on another database than the API: both need the same engine")
-        session = Session(self, host_session.connection(bind_arguments={"bind": bind}))
-        session.require_autocommit(False)
+        connection = host_session.connection(bind_arguments={"bind": bind})
+        if getattr(connection.connection.dbapi_connection, "autocommit", False) is True:
+            raise RuntimeError("the session commits each statement at once: it needs an isolation level of its own")
+        session = Session(self, connection)
         if self._is_sqlite:
-            take_write_lock(host_session.connection(bind_arguments={"bind": bind}))
+            take_write_lock(connection)
         try:
             result = work(session)
         except Exception as error:

@@ -58,7 +58,9 @@ def create_first(
     return [_insert(session, actor, rules, tenant, admin) for tenant, admin in admins]
 
 
-def create(session: Session, actor: Actor, rules: Rules, partner: str | None, tenant_id: str, admin: Values) -> InvitationRow:
+def create(
+    session: Session, actor: Actor, rules: Rules, partner: str | None, tenant_id: str, admin: Values
+) -> InvitationRow:
     """Invite a further administrator of a tenant, with its event.
 
     Raises `TenantNotFound`, `InvalidState` for a tenant that is suspended or deleted, `InvitationExists` if the tenant
@@ -277,9 +279,7 @@ def _insert(session: Session, actor: Actor, rules: Rules, tenant: Tenant, admin:
     )
     row = row._replace(**_start_sending(session, rules.seconds, tenant))
     session.run(storage.once(InvitationSQL).insert, row._asdict())
-    record_event(
-        session, build_event(storage, actor, "invitation.created", row.partner_id, render_invitation(row), at)
-    )
+    record_event(session, build_event(storage, actor, "invitation.created", row.partner_id, render_invitation(row), at))
     _notify_worker(session, row)
     return row
 
@@ -326,9 +326,7 @@ def _choose_updated_at(session: Session, before: InvitationRow) -> str:
 def _require_inviting(tenant: Tenant) -> None:
     """Raise `InvalidState` for a tenant into which nobody is invited."""
     if tenant.status in ("suspended", "deleted"):
-        raise InvalidState(
-            f"Nobody is invited to a tenant that is {tenant.status}.", tenant_status=tenant.status
-        )
+        raise InvalidState(f"Nobody is invited to a tenant that is {tenant.status}.", tenant_status=tenant.status)
 
 
 def _require_place(session: Session, rules: Rules, tenant: Tenant, email_key: str) -> None:

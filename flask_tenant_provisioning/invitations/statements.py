@@ -17,7 +17,7 @@ from ..database.statements import (
     match_key,
     match_version,
 )
-from .models import OPEN_STATES, InvitationRow
+from .models import InvitationRow
 
 
 class InvitationSQL(SQL):
@@ -38,7 +38,7 @@ class InvitationSQL(SQL):
         of_state = i.state == bindparam("state", type_=i.state.type)
         self.lock_in_state = self._compile(self._rows.where(self._is_of_tenant, of_state).with_for_update())
         self.lock_open = self._compile(
-            self._rows.where(self._is_of_tenant, i.state.in_(OPEN_STATES)).order_by(i.id).with_for_update()
+            self._rows.where(self._is_of_tenant, i.ended_at.is_(None)).order_by(i.id).with_for_update()
         )
         self.delete_of_tenant = self._compile(table.delete().where(self._is_of_tenant))
         self.transfer = RowTransfer(table, self._dialect, ("tenant_id",), {})

@@ -50,7 +50,9 @@ class AdminSchema(StrictSchema):
 
     email = EmailField(
         required=True,
-        metadata=describe("The email address to which the invitation is sent. 254 characters at most.", "jo@example.com"),
+        metadata=describe(
+            "The email address to which the invitation is sent. 254 characters at most.", "jo@example.com"
+        ),
     )
     name = PersonNameField(
         allow_none=True,

@@ -76,7 +76,10 @@ def test_tenant_without_admin_invites_nobody(host: InvitationHost, admin: Any) -
         ([ADMIN], [("#/admin", "invalid-type", "Must be an object.")]),
         ({"email": "jo"}, [("#/admin/email", "invalid-email", "Invalid email address.")]),
         ({"email": f"{'a' * 250}@b.com"}, [("#/admin/email", "invalid-email", "Invalid email address.")]),
-        ({"email": "jo@example.com\r\nBcc: all@example.com"}, [("#/admin/email", "invalid-email", "Invalid email address.")]),
+        (
+            {"email": "jo@example.com\r\nBcc: all@example.com"},
+            [("#/admin/email", "invalid-email", "Invalid email address.")],
+        ),
         ({**ADMIN, "email": None}, [("#/admin/email", "null", "This field may not be null.")]),
         ({**ADMIN, "name": 7}, [("#/admin/name", "invalid-type", "Must be a text.")]),
         ({**ADMIN, "name": ""}, [("#/admin/name", "invalid-length", "Must have 1 to 255 characters.")]),
@@ -321,9 +324,7 @@ def test_csv_has_columns_for_the_admin(host: InvitationHost) -> None:
 
 def test_csv_of_updates_has_no_columns_for_the_admin(host: InvitationHost) -> None:
     partner = host.open()
-    response = partner(
-        "POST", "/bulk/jobs?operation=update", data="tenant,admin.email\n1,2\n", content_type="text/csv"
-    )
+    response = partner("POST", "/bulk-jobs?operation=update", data="tenant,admin.email\n1,2\n", content_type="text/csv")
     assert response.status_code == 400
     assert "admin.email" in json.dumps(response.get_json())
 
