@@ -66,7 +66,7 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
 provisioning = ProvisioningGroup(
     "provisioning",
-    help="Tenant provisioning: tenants, partners, settings, jobs, webhooks, licence, database, tokens, health.",
+    help="Tenant provisioning: tenants, partners, invitations, settings, jobs, webhooks, licence, database, tokens, health.",
     commands=LazyCommands(
         __name__,
         {
@@ -74,6 +74,7 @@ provisioning = ProvisioningGroup(
             "doctor": ".doctor.command:doctor",
             "events": ".events:event_commands",
             "docs-link": ".docs:docs_link",
+            "invitations": ".invitations:invitation_commands",
             "jobs": ".jobs:job_commands",
             "license": ".license:license_commands",
             "openapi": ".docs:openapi",
