@@ -344,8 +344,8 @@ class InvalidState(Conflict):
     title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed, and neither can "
-        "an invitation that was accepted."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed, nor an "
+        "accepted invitation."
     )
 
 

@@ -90,7 +90,7 @@ class Keyring:
             raise UnsealError(f"It was changed after it had been sealed, or is not that of {context}.") from None
 
     def derive_codes(self, context: str) -> Iterator[bytes]:
-        """Iterate over the codes of a context such as ``invitation:<id>``: 32 bytes for each key, the first key's first.
+        """Iterate over the codes of a context such as ``invitation:<id>``: 32 bytes for each key, in the keys' order.
 
         A code is the HMAC-SHA256 of the context. Only those who hold the key can derive it, and they can do so again:
         it need not be stored.

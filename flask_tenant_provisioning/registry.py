@@ -1,5 +1,5 @@
-"""The registry of a host's functions and declarations: hooks, steps, exports, invitations, tenant fields, plans, settings
-namespaces, usage functions, rate limits and error mappings. It holds data and calls none of the functions.
+"""The registry of a host's functions and declarations: hooks, steps, exports, invitations, tenant fields, plans,
+settings namespaces, usage functions, rate limits and error mappings. It holds data and calls none of the functions.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
 provisioning = ProvisioningGroup(
     "provisioning",
-    help="Tenant provisioning: tenants, partners, invitations, settings, jobs, webhooks, licence, database, tokens, health.",
+    help="Tenant provisioning: tenants, partners, settings, jobs, webhooks, invitations, licence, database, tokens.",
     commands=LazyCommands(
         __name__,
         {

@@ -33,9 +33,7 @@ def list_invitations(
 ) -> None:
     mount = find_mount(mount_name)
     query = load_parameters(InvitationListQuery(), {} if state is None else {"state": [state]})
-    read_page = partial(
-        actions.list_page, partner=partner, tenant_id=parse_tenant_id(tenant), state=query.get("state")
-    )
+    read_page = partial(actions.list_page, partner=partner, tenant_id=parse_tenant_id(tenant), state=query.get("state"))
     render = render_invitation if as_json else _render_line
     print_pages(iter_pages(mount.storage, read_page, render, limit), COLUMNS, "invitations", as_json=as_json)
 
@@ -47,9 +45,7 @@ def resend(invitation: str, partner: str | None, as_json: bool, mount_name: str 
     if mount.registry.invite is None:
         raise InvitationsUnavailable("The app has no function that sends invitations.")
     target = _find_target(mount, invitation, partner)
-    action = partial(
-        actions.resend, actor=make_operator(target.partner or ""), rules=make_rules(mount), target=target
-    )
+    action = partial(actions.resend, actor=make_operator(target.partner or ""), rules=make_rules(mount), target=target)
     print_document(render_invitation(mount.storage.transaction(action)), as_json=as_json)
 
 

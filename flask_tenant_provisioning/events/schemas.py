@@ -30,7 +30,7 @@ EVENTS = {
     "invitation.created": "An administrator of a tenant is to be invited.",
     "invitation.sent": "An invitation was sent.",
     "invitation.failed": "An invitation could not be sent, and no further attempt follows.",
-    "invitation.resent": "An invitation is to be sent again, with a new token: the one before is not valid any more.",
+    "invitation.resent": "An invitation is to be sent again. Its new token replaces the one before.",
     "invitation.accepted": "An administrator has accepted an invitation.",
     "invitation.revoked": "An invitation was revoked.",
     "invitation.expired": "An invitation was not accepted in time.",

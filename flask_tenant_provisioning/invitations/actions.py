@@ -330,7 +330,7 @@ def _require_inviting(tenant: Tenant) -> None:
 
 
 def _require_place(session: Session, rules: Rules, tenant: Tenant, email_key: str) -> None:
-    """Raise `InvitationExists` or `QuotaExceeded` if the tenant cannot have one more open invitation, to this address."""
+    """Raise `InvitationExists` or `QuotaExceeded` if the tenant cannot invite this address as well."""
     open_rows = lock_open(session, tenant)
     holder = next((other for other in open_rows if other.email_key == email_key), None)
     if holder is not None:

@@ -25,9 +25,9 @@ class InvitationRow(NamedTuple):
     `state` is ``waiting`` (until its tenant is active), ``sending`` (attempts are made), ``sent``, ``failed`` (no
     further attempt follows), or final: ``accepted``, ``revoked``, ``expired``. `generation` counts from 1, and grows
     with each new token; of the token only `token_hash` is stored (SHA-256, hexadecimal). `due_at` is the time of the
-    next attempt, once it is sent that of its expiry, or while the row is claimed the end of its lease. `fence` grows with
-    every claim and every change by a request, so that only the latest claim can record an outcome. `expires_at` is None
-    before the first attempt is due. `traceparent` is that of the request which asked for it.
+    next attempt, once it is sent that of its expiry, or while the row is claimed the end of its lease. `fence` grows
+    with every claim and every change by a request, so that only the latest claim can record an outcome. `expires_at` is
+    None before the first attempt is due. `traceparent` is that of the request which asked for it.
     """
 
     partner_id: str

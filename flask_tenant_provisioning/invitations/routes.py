@@ -152,7 +152,7 @@ def read_invitation(call: Request, tenant_id: str, invitation_id: str) -> Respon
     problems=(*WRITE_PROBLEMS, InvitationExists, InvitationsUnavailable, QuotaExceeded),
 )
 def resend_invitation(call: Request, tenant_id: str, invitation_id: str) -> Response:
-    """Send an invitation again. It has a new token and a new time to accept it; the token before is not valid any more."""
+    """Send an invitation again. It has a new token, which replaces the one before, and a new time to accept it."""
     query = call.query(WriteQuery)
     target = make_target(call, tenant_id, invitation_id)
     _require_invitations(call)

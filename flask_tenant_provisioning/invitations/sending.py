@@ -105,7 +105,7 @@ class InvitationWork:
         """Do nothing: a running attempt cannot be interrupted."""
 
     def _send(self, row: InvitationRow) -> None:
-        """Send an invitation and record the outcome, or hold it back if its tenant is not active. Raises `LeaseLost`."""
+        """Send an invitation and record the outcome; hold it back if its tenant is not active. Raises `LeaseLost`."""
         invite = self._registry.invite
         if invite is None:
             self._record_failure(row, _NO_FUNCTION)

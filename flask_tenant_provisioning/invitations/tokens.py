@@ -1,8 +1,8 @@
 """The one-time tokens of invitations: derived from a key, so that each attempt to send one finds the same token again.
 
-A token is base64url of the invitation's id (16 bytes) and a code (32 bytes): the HMAC-SHA256 of the id and of the token's
-generation with a key of the mount's key ring. The database has the SHA-256 of the whole. It gives nobody a token, since a
-code has 256 bits that nobody can guess.
+A token is base64url of the invitation's id (16 bytes) and a code (32 bytes): the HMAC-SHA256 of the id and of the
+token's generation with a key of the mount's key ring. The database has the SHA-256 of the whole, from which no token
+can be found, since a code has 256 bits.
 """
 
 from __future__ import annotations

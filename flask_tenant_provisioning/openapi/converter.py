@@ -93,6 +93,9 @@ class Converter(OpenAPIConverter):
         if isinstance(schema, StrictSchema) and not is_input_schema(schema):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
             properties.pop("additionalProperties", None)
+            for name, field in schema.fields.items():
+                if field.load_only:
+                    del properties["properties"][field.data_key or name]
             properties["required"] = [name for name in properties["properties"] if name not in optional]
         if text := describe_schema(schema):
             properties["description"] = text

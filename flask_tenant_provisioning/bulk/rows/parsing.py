@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...encoding import parse_json
 from ...errors import Fault, MalformedJSON, ProvisioningError
 from ...registry import TenantFields
-from ...tenants.custom_field_checks import ROW_IDEMPOTENCY_KEY
+from ...tenants.custom_field_checks import ADMIN, ROW_IDEMPOTENCY_KEY
 from ...tenants.custom_fields import text_to_json
 from ...tenants.fields import MAX_METADATA_KEY_LENGTH
 from ...validation import NOT_AN_OBJECT, make_entry, make_invalid_input
@@ -16,7 +16,7 @@ from ..models import OPERATIONS, Chunk
 from ..results import decompress, decompress_lines
 from ..upload.csv_reader import IsColumn
 
-ADMIN, METADATA = "admin", "metadata"
+METADATA = "metadata"
 #: The columns that hold a member of the tenant's first administrator.
 ADMIN_COLUMNS = frozenset(f"{ADMIN}.{name}" for name in ("email", "name", "locale"))
 #: The prefix of columns that hold a member of the tenant's metadata.
@@ -76,7 +76,7 @@ def _require_object(body: Any) -> dict[str, Any]:
 
 
 def _parse_cells(body: Any, custom_fields: TenantFields | None) -> dict[str, Any]:
-    """Return the cells of a CSV row as a body: metadata and administrator nested, and the host's fields converted to JSON types."""
+    """Return the cells of a CSV row as a body: metadata and administrator nested, the host's fields as JSON types."""
     if not isinstance(body, dict):
         raise make_invalid_input([make_entry(WRONG_WIDTH)])
     document: dict[str, Any] = {}

@@ -260,7 +260,7 @@ class SignUpHost(InvitationHost):
 
     def count_users(self) -> int:
         with self.app.app_context():
-            return int(self.db.session.scalar(select(func.count()).select_from(self.users)))
+            return int(self.db.session.scalar(select(func.count()).select_from(self.users)) or 0)
 
 
 @pytest.fixture

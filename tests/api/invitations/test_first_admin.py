@@ -65,7 +65,7 @@ def test_tenant_without_admin_invites_nobody(host: InvitationHost, admin: Any) -
     partner = host.open()
     tenant = partner.create(**({} if admin == "absent" else {"admin": admin}))
     host.work()
-    assert host.outbox == read_invitations(partner, tenant) == []
+    assert (host.outbox, read_invitations(partner, tenant)) == ([], [])
 
 
 @pytest.mark.parametrize(

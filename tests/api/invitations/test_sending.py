@@ -68,9 +68,7 @@ def test_step_failed_tells_partners_why_and_may_end_the_attempts(host: Invitatio
     assert (failed["state"], failed["error"]["message"]) == ("failed", "There is no such mailbox.")
 
 
-def test_token_in_an_exception_is_neither_logged_nor_shown(
-    database_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_token_in_an_exception_is_neither_logged_nor_shown(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
     sent: list[Invitation] = []
     host = InvitationHost(database_url, invites=False)
 
