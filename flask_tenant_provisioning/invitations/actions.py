@@ -17,7 +17,7 @@ from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import name_new_values, write_version
 from ..errors import InvalidState, InvitationExists, InvitationNotFound, QuotaExceeded
-from ..events.actions import build_event, record_event
+from ..events.actions import build_event, record_event, record_events
 from ..keyring import Keyring
 from ..tenants import mutations
 from ..tenants.models import Tenant
@@ -51,11 +51,22 @@ class Target(NamedTuple):
     check_version: Callable[[int], None] = lambda _version: None
 
 
-def create_first(
+def create_many(
     session: Session, actor: Actor, rules: Rules, admins: Sequence[tuple[Tenant, Values]]
 ) -> list[InvitationRow]:
-    """Create an invitation for each pair of a new tenant and its validated admin."""
-    return [_insert(session, actor, rules, tenant, admin) for tenant, admin in admins]
+    """Create an invitation, with its event, for each pair of a tenant and its validated admin."""
+    rows = [_build(session, actor, rules, tenant, admin) for tenant, admin in admins]
+    events = [
+        build_event(
+            session.storage, actor, "invitation.created", row.partner_id, render_invitation(row), row.created_at
+        )
+        for row in rows
+    ]
+    session.run_many(session.storage.once(InvitationSQL).insert, [row._asdict() for row in rows])
+    record_events(session, events)
+    for row in rows:
+        _notify_worker(session, row)
+    return rows
 
 
 def create(
@@ -69,7 +80,8 @@ def create(
     tenant = mutations.lock_tenant(session, mutations.Target(partner, tenant_id))
     _require_inviting(tenant)
     _require_place(session, rules, tenant, admin["email_key"])
-    return _insert(session, actor, rules, tenant, admin)
+    (row,) = create_many(session, actor, rules, [(tenant, admin)])
+    return row
 
 
 def load(session: Session, partner: str | None, tenant_id: str | None, invitation_id: str) -> InvitationRow:
@@ -249,7 +261,7 @@ def _lock_in_state(session: Session, tenant: Tenant, state: str) -> list[Invitat
     return [InvitationRow._make(row) for row in rows]
 
 
-def _insert(session: Session, actor: Actor, rules: Rules, tenant: Tenant, admin: Values) -> InvitationRow:
+def _build(session: Session, actor: Actor, rules: Rules, tenant: Tenant, admin: Values) -> InvitationRow:
     storage = session.storage
     id, at = storage.new_id(), next_timestamp(storage, tenant)
     row = InvitationRow(
@@ -277,11 +289,7 @@ def _insert(session: Session, actor: Actor, rules: Rules, tenant: Tenant, admin:
         created_at=at,
         updated_at=at,
     )
-    row = row._replace(**_start_sending(session, rules.seconds, tenant))
-    session.run(storage.once(InvitationSQL).insert, row._asdict())
-    record_event(session, build_event(storage, actor, "invitation.created", row.partner_id, render_invitation(row), at))
-    _notify_worker(session, row)
-    return row
+    return row._replace(**_start_sending(session, rules.seconds, tenant))
 
 
 def _start_sending(session: Session, seconds: int, tenant: Tenant) -> dict[str, Any]:

@@ -40,7 +40,11 @@ class InvitationSchema(StrictSchema):
     tenant = fields.UUID(dump_only=True, metadata=describe("The id of the tenant.", _ID))
     partner = fields.String(dump_only=True, metadata=describe("The partner to which the tenant belongs.", "acme"))
     admin = fields.Nested(
-        AdminSchema, required=True, metadata=describe("The person who is invited.", {"email": "jo@example.com"})
+        AdminSchema,
+        required=True,
+        metadata=describe(
+            "The person who is invited.", {"email": "jo@example.com", "name": "Jo Doe", "locale": "pt-BR"}
+        ),
     )
     state = fields.String(
         dump_only=True,

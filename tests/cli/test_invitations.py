@@ -88,7 +88,7 @@ def test_doctor_reports_invitations_that_nobody_sends(host: InvitationHost, data
     refused = run_command(without.app, "invitations", "resend", fetch_rows(without.app, "invitations")[0]["id"])
     assert (refused.status, refused.err.splitlines()[0]) == (
         1,
-        "Error: The app has no function that sends invitations.",
+        "Error: Invitations unavailable: The app has no function that sends invitations.",
     )
     without.close()
 

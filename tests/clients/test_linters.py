@@ -31,6 +31,8 @@ PERMISSIONS = [
     "bulk:create",
     "bulk:read",
     "event:read",
+    "invitation:read",
+    "invitation:write",
     "metrics:read",
     "partner:manage",
     "partner:read",
