@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from .config import ConfigurationError as ConfigurationError
     from .errors import ProvisioningError as ProvisioningError
     from .extension import TenantProvisioning as TenantProvisioning
+    from .invitations.context import (
+        Invitation as Invitation,
+        InvitationAccepted as InvitationAccepted,
+        InvitationExpired as InvitationExpired,
+        InvitationRefused as InvitationRefused,
+        InvitationRevoked as InvitationRevoked,
+        InvitationUnknown as InvitationUnknown,
+        InvitedAdmin as InvitedAdmin,
+        TenantUnavailable as TenantUnavailable,
+    )
     from .settings.tenant_settings import TenantSettings as TenantSettings
     from .steps.context import StepAbandoned as StepAbandoned, StepContext as StepContext, StepFailed as StepFailed
     from .steps.export import to_folder as to_folder
@@ -23,6 +33,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ConfigurationError": ".config",
+    "Invitation": ".invitations.context",
+    "InvitationAccepted": ".invitations.context",
+    "InvitationExpired": ".invitations.context",
+    "InvitationRefused": ".invitations.context",
+    "InvitationRevoked": ".invitations.context",
+    "InvitationUnknown": ".invitations.context",
+    "InvitedAdmin": ".invitations.context",
     "Principal": ".access.principal",
     "ProvisioningError": ".errors",
     "StepAbandoned": ".steps.context",
@@ -30,6 +47,7 @@ _HOMES = {
     "StepFailed": ".steps.context",
     "TenantProvisioning": ".extension",
     "TenantSettings": ".settings.tenant_settings",
+    "TenantUnavailable": ".invitations.context",
     "current_principal": ".access.guard",
     "requires": ".access.guard",
     "to_folder": ".steps.export",

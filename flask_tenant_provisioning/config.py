@@ -22,6 +22,7 @@ from .config_checks import (
     check_encryption_keys,
     check_engine,
     check_issuer_url,
+    check_invitation_url,
     check_issuers,
     check_networks,
     check_pem,
@@ -74,7 +75,7 @@ PARTNER_ADMIN = (
     "tenant:create", "tenant:read", "tenant:update", "tenant:delete",
     "settings:read", "settings:update", "bulk:create", "bulk:read",
     "webhook:read", "webhook:manage", "event:read",
-    "client:read", "client:write",
+    "client:read", "client:write", "invitation:read", "invitation:write",
 )  # fmt: skip
 PARTNER_VIEWER = tuple(permission for permission in PARTNER_ADMIN if permission.endswith(":read"))
 PROVISIONING_ADMIN = (
@@ -102,6 +103,8 @@ PERMISSIONS: dict[str, str] = {
     "event:read": "Read the event feed.",
     "client:read": "Read API clients.",
     "client:write": "Create, change and remove API clients, and rotate their secrets.",
+    "invitation:read": "Read the invitations of tenants' administrators.",
+    "invitation:write": "Invite tenants' administrators, and resend and revoke invitations.",
     "partner:read": "Read partners and their usage.",
     "partner:manage": "Register, change, suspend and remove partners.",
     "audit:read": "Read who changed what, from which address.",
@@ -487,6 +490,26 @@ class Config:
         "Days after a purge until all personal data of the tenant is erased from its events, bulk jobs and stored "
         "responses, at the latest when its events are removed; 0: with the workers' next maintenance run.",
         number(0, 36_500),
+    )
+
+    # Invitations of tenants' administrators (`provisioning.invite`)
+
+    invitation_url: str | None = key(
+        None,
+        "The URL of the app's page on which an administrator accepts an invitation, with `{token}` in the place of the "
+        "token; without it, `invitation.link` is None.",
+        check_invitation_url,
+        example="https://app.example.com/welcome/{token}",
+    )
+    invitation_seconds: int = key(
+        604_800,
+        "For how many seconds an invitation can be accepted, from its sending on; by default 7 days.",
+        number(60, 31_536_000),
+    )
+    invitation_limit: int = key(
+        20,
+        "How many open invitations a tenant may have, which are neither accepted, revoked nor expired.",
+        number(0, 10_000),
     )
 
     # Settings of tenants and partners (`provisioning.settings`)

@@ -119,6 +119,20 @@ def check_pem(value: Any) -> str:
     return pem.replace("\\r", "").replace("\\n", "\n") if pem.startswith("-----BEGIN") else pem
 
 
+def check_invitation_url(value: Any) -> str:
+    """Require an http or https URL that contains ``{token}`` once, after its host, and no other braces."""
+    expected = "an https or http URL with {token} in its path, query or fragment"
+    before, _, after = value.partition("{token}") if isinstance(value, str) else ("", "", "")
+    try:
+        parts = urlsplit(before)
+    except ValueError as error:
+        raise ValueError(expected) from error
+    is_complete = parts.scheme in ("https", "http") and parts.hostname and parts.path + parts.query + parts.fragment
+    if not is_complete or value == before or re.search(r"[{}\s]", before + after):
+        raise ValueError(expected)
+    return str(value)
+
+
 def check_phone_e164(value: Any) -> bool:
     """Require a flag, and the extra `phone` where it is True."""
     if flag(value) and importlib.util.find_spec("phonenumbers") is None:

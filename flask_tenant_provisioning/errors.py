@@ -13,10 +13,11 @@ ProvisioningError           internal-error
 │                           license-expired
 ├── NotFound                not-found, tenant-not-found, partner-not-found, webhook-not-found,
 │                           delivery-not-found, client-not-found, settings-version-not-found,
-│                           bulk-job-not-found
+│                           bulk-job-not-found, invitation-not-found
 ├── CursorExpired           cursor-expired
 ├── Conflict                conflict, tenant-exists, invalid-state, plan-limit-exceeded, webhook-disabled,
-│                           settings-outdated, idempotency-in-progress, duplicate-row
+│                           settings-outdated, idempotency-in-progress, duplicate-row, invitation-exists,
+│                           invitations-unavailable
 ├── IdempotencyKeyReused    idempotency-key-reused
 ├── Refused                 bad-request, method-not-allowed, not-acceptable, precondition-failed,
 │                           precondition-required, body-too-large, upload-too-large, body-too-slow,
@@ -226,7 +227,7 @@ class PartnerNotRegistered(Forbidden):
 
 
 class QuotaExceeded(Forbidden):
-    """The quota of tenants, webhooks, API clients or unfinished bulk jobs is used up."""
+    """The quota of tenants, webhooks, API clients, open invitations or unfinished bulk jobs is used up."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
@@ -318,6 +319,14 @@ class BulkJobNotFound(NotFound):
     remedy = "Check the id. Jobs are removed some time after they have finished."
 
 
+class InvitationNotFound(NotFound):
+    """The invitation does not exist: the id is unknown, or belongs to another tenant."""
+
+    code = "invitation-not-found"
+    title = "Invitation not found"
+    remedy = "Check the id: there is no such invitation among those of this tenant."
+
+
 class CursorExpired(ProvisioningError):
     """The feed's cursor is older than the events that are kept (410): its reader has missed events."""
 
@@ -347,14 +356,14 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The operation is not possible in the current state of the tenant, the bulk job or the API client."""
+    """The operation is not possible in the current state of the tenant, job, API client or invitation."""
 
     code = "invalid-state"
     title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed; a client that "
-        "authenticates by a key of its own has no secret."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job and an accepted invitation cannot be "
+        "changed; a client that authenticates by a key of its own has no secret."
     )
 
 
@@ -396,6 +405,24 @@ class DuplicateRow(Conflict):
     code = "duplicate-row"
     title = "Duplicate row"
     remedy = "Keep one row for each tenant in the upload: `first_row` is the one that was used."
+
+
+class InvitationExists(Conflict):
+    """The tenant has an open invitation for this email address."""
+
+    code = "invitation-exists"
+    title = "Invitation already exists"
+    remedy = "Resend the invitation in `conflicting_invitation`, or revoke it first."
+
+
+class InvitationsUnavailable(Conflict):
+    """This service invites nobody: the application has no function that sends invitations."""
+
+    code = "invitations-unavailable"
+    title = "Invitations unavailable"
+    remedy = "Give the tenant's administrator access in another way, or ask the operator to turn invitations on."
+    mended_by = (Mender.OPERATOR,)
+    is_replayable = False
 
 
 class IdempotencyKeyReused(ProvisioningError):

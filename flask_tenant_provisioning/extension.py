@@ -22,6 +22,7 @@ from .hooks import (
     ARCHIVE_ARGUMENTS,
     HOOK_ARGUMENTS,
     HOOK_OPERATIONS,
+    INVITE_ARGUMENTS,
     STEP_ARGUMENTS,
     USAGE_ARGUMENTS,
     F,
@@ -38,6 +39,7 @@ from .registry import (
     PROVISIONING,
     ErrorMapping,
     Hook,
+    InviteFunction,
     Permission,
     Registry,
     Step,
@@ -51,6 +53,7 @@ from .registry import (
 if TYPE_CHECKING:
     from marshmallow import Schema
 
+    from .invitations.context import Invitation
     from .mount import Mount
     from .settings.tenant_settings import TenantSettings
 
@@ -363,6 +366,66 @@ class TenantProvisioning:
         get_requested_arguments(function, ARCHIVE_ARGUMENTS, "archive")
         self.registry.archive = function
         return function
+
+    def invite(self, *, retries: int = 12, timeout: float = 60, backoff: float = 10) -> Callable[[F], F]:
+        """Send invitations to the administrators of tenants with this function; without one, nobody can be invited.
+
+        ::
+
+            @provisioning.invite()
+            def send_invitation(tenant, admin, invitation):
+                send_mail(admin.email, "welcome.txt", name=admin.name, link=invitation.link)
+
+        The function receives the arguments that it names: `tenant` (the document), `admin` (`InvitedAdmin`) and
+        `invitation` (`Invitation`) with the one-time token, and with ``PROVISIONING_INVITATION_URL`` the link. It runs
+        durably, once the tenant is active, until it succeeds or `retries` further attempts have failed, each with the
+        same token. It can run more than once for one invitation. An attempt may take `timeout` seconds. The first retry
+        follows after `backoff` seconds; the delay doubles with each further one, up to an hour. `StepFailed` with
+        ``retry=False`` ends the attempts.
+
+        Raises `ConfigurationError` for an invalid argument, for an async function or a generator function, and for a
+        second function.
+        """
+        if type(retries) is not int or retries < 0 or timeout <= 0 or backoff < 0:
+            raise ConfigurationError("invite needs retries from 0 on and times above 0.")
+
+        def register(function: F) -> F:
+            require_sync_function(function, "invite function")
+            arguments = get_requested_arguments(function, INVITE_ARGUMENTS, "invite function")
+            self.registry.set_invite(InviteFunction(function, arguments, retries, timeout, backoff))
+            return function
+
+        return register
+
+    def find_invitation(self, token: str) -> Invitation:
+        """Return the invitation of a token, for the page that shows the form to accept it. It stays valid.
+
+        Raises `InvitationRefused` if it cannot be accepted, and `RuntimeError` outside an application context.
+        """
+        from .invitations.acceptance import find_invitation
+
+        return find_invitation(_get_current_mount(self.name), token)
+
+    def accept_invitation(self, token: str, session: Any = None) -> Invitation:
+        """Accept the invitation of a token, once, in the transaction in which the host adds its user.
+
+        ::
+
+            invitation = provisioning.accept_invitation(token)
+            db.session.add(User(email=invitation.admin.email, tenant_id=invitation.tenant["tenant"]))
+            db.session.commit()
+
+        The transaction is that of `session`, an ORM session on the API's database. Without one it is that of
+        ``db.session``, if `init_app` was given the Flask-SQLAlchemy object; else the call commits by itself. A rollback
+        leaves the invitation as it was.
+
+        Raises `InvitationRefused` if it cannot be accepted: `InvitationUnknown`, `InvitationExpired`,
+        `InvitationRevoked`, `InvitationAccepted` or `TenantUnavailable`; `StorageUnavailable` if the database fails, or
+        another transaction was faster; and `RuntimeError` for a session on another database.
+        """
+        from .invitations.acceptance import accept_invitation
+
+        return accept_invitation(_get_current_mount(self.name), token, session)
 
     def tenant_fields(self, schema: type[Schema], *, filterable: Sequence[str] = ()) -> None:
         """Add the fields of a marshmallow schema to every tenant: to request bodies, responses, events and hooks.

@@ -37,6 +37,8 @@ HOOK_ARGUMENTS = frozenset({"session", "tenant", "before", "principal", "operati
 USAGE_ARGUMENTS = frozenset({"session", "tenant"})
 #: The arguments that a step, its undo and an export can request.
 STEP_ARGUMENTS = frozenset({"tenant", "context"})
+#: The arguments that the function which sends invitations can request.
+INVITE_ARGUMENTS = frozenset({"tenant", "admin", "invitation"})
 #: The arguments that an archive can request.
 ARCHIVE_ARGUMENTS = frozenset({"name", "stream", "sha256", "tenant", "context"})
 #: The methods that marshmallow calls on a field to load, validate and dump.

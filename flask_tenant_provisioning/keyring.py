@@ -6,9 +6,10 @@ in use: the first one seals, and the others open what was sealed before it was a
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -25,7 +26,11 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _KEY_ID = re.compile(r"[0-9a-f]{12}")
 #: The values derived from a key: HKDF info and length in bytes.
-_DERIVATIONS = ((b"flask-tenant-provisioning keyring id", 6), (b"flask-tenant-provisioning keyring key", 32))
+_DERIVATIONS = (
+    (b"flask-tenant-provisioning keyring id", 6),
+    (b"flask-tenant-provisioning keyring key", 32),
+    (b"flask-tenant-provisioning keyring code", 32),
+)
 
 
 class UnsealError(Exception):
@@ -41,6 +46,7 @@ class UnsealError(Exception):
 class _Key(NamedTuple):
     id: str
     cipher: AESGCM
+    code_secret: bytes
 
 
 class Keyring:
@@ -56,7 +62,8 @@ class Keyring:
             raise ValueError("A keyring needs a list of at least one key.")
         derived = [_derive_key(key) for key in keys]
         self._first = derived[0]
-        self._ciphers = dict(derived)
+        self._code_secrets = [key.code_secret for key in derived]
+        self._ciphers = {key.id: key.cipher for key in derived}
         self._nonce = nonce
 
     def seal(self, text: str, context: str) -> str:
@@ -82,14 +89,23 @@ class Keyring:
         except InvalidTag:
             raise UnsealError(f"It was changed after it had been sealed, or is not that of {context}.") from None
 
+    def derive_codes(self, context: str) -> Iterator[bytes]:
+        """Iterate over the codes of a context such as ``invitation:<id>``: 32 bytes for each key, in the keys' order.
+
+        A code is the HMAC-SHA256 of the context. Only those who hold the key can derive it, and they can do so again:
+        it need not be stored.
+        """
+        for secret in self._code_secrets:
+            yield hmac.digest(secret, context.encode(), "sha256")
+
     def is_current(self, sealed: str) -> bool:
         """Return whether the first key sealed it. Otherwise it must be sealed again before its key is removed."""
         return sealed.startswith(f"{_FORMAT}.{self._first.id}.")
 
 
 def _derive_key(key: str) -> _Key:
-    id, secret = (HKDF(SHA256(), length, None, info).derive(key.encode()) for info, length in _DERIVATIONS)
-    return _Key(id.hex(), AESGCM(secret))
+    id, secret, code_secret = (HKDF(SHA256(), length, None, info).derive(key.encode()) for info, length in _DERIVATIONS)
+    return _Key(id.hex(), AESGCM(secret), code_secret)
 
 
 def _make_associated_data(key_id: str, context: str) -> bytes:

@@ -122,6 +122,7 @@ class Mount(Api):
     content of a URL that it does not refuse (`webhooks.client.sender.Sender.fetch`).
     `client_tokens` issues and verifies API clients' access tokens; None only without a secret that could sign them.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
+    `open_host_session` returns the current session of the host's Flask-SQLAlchemy object, if `init_app` was given one.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Mount(Api):
     guard: Guard = dataclasses.field(init=False)
     engine: WorkEngine | None = dataclasses.field(init=False)
     entrance: Any = None
+    open_host_session: Callable[[], Any] | None = None
 
     @property
     def app(self) -> Flask:

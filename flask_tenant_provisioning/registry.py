@@ -1,5 +1,5 @@
-"""The registry of a host's functions and declarations: hooks, steps, exports, tenant fields, plans, settings
-namespaces, usage functions, rate limits and error mappings. It holds data and calls none of the functions.
+"""The registry of a host's functions and declarations: hooks, steps, exports, invitations, tenant fields, plans,
+settings namespaces, usage functions, rate limits and error mappings. It holds data and calls none of the functions.
 """
 
 from __future__ import annotations
@@ -88,6 +88,19 @@ class Step(NamedTuple):
     first: bool = False
 
 
+class InviteFunction(NamedTuple):
+    """The function of the host's that sends invitations. Times are in seconds.
+
+    `backoff` is the delay before the first of at most `retries` retries, doubled before each next one.
+    """
+
+    function: Callable[..., Any]
+    arguments: frozenset[str]
+    retries: int
+    timeout: float
+    backoff: float
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class TenantFields:
     """The fields that a host adds to tenants: their schema, and the names of the filterable ones."""
@@ -107,7 +120,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.fields: TenantFields | None = None
-        #: Grows with each hook and step that is added.
+        #: Grows with each hook, step and function for invitations that is added.
         self.revision = 0
         self._steps: dict[str, list[Step]] = {PROVISIONING: [], DEPROVISIONING: []}
         self._sorted_steps: dict[str, tuple[Step, ...]] = {}
@@ -116,6 +129,7 @@ class Registry:
         self.errors: list[ErrorMapping] = []
         self.exports: dict[str, Callable[..., Any]] = {}
         self.archive: Callable[..., Any] | None = None
+        self.invite: InviteFunction | None = None
         self.plans: dict[str, Plan] = {}
         self.usages: dict[str, UsageFunction] = {}
         self.rate_limits: Callable[[str, str], str | None] | None = None
@@ -183,6 +197,13 @@ class Registry:
     def find_step(self, phase: str, name: str) -> Step | None:
         """Return the step of this name, or None if the host no longer registers it."""
         return next((step for step in self._steps[phase] if step.name == name), None)
+
+    def set_invite(self, invite: InviteFunction) -> None:
+        """Set the function that sends invitations. Raises `ConfigurationError` if there is one."""
+        if self.invite is not None:
+            raise ConfigurationError("invite was called already: one function sends all invitations.")
+        self.invite = invite
+        self.revision += 1
 
     def add_plan(self, plan: Plan) -> None:
         """Add a plan. Raises `ConfigurationError` if a known namespace rejects its settings."""

@@ -9,6 +9,7 @@ from .config import Config
 from .config_checks import has_authlib
 from .events.routes import routes as event_routes
 from .health.routes import metrics_routes, routes as health_routes
+from .invitations.routes import routes as invitation_routes
 from .openapi.routes import routes as openapi_routes
 from .partners.routes import routes as partner_routes
 from .settings.routes import partner_routes as partner_settings_routes, routes as settings_routes
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *tenant_routes,
     *bulk_routes,
     *step_routes,
+    *invitation_routes,
     *settings_routes,
     *event_routes,
     *webhook_routes,

@@ -8,6 +8,7 @@ from .bulk.models import bulk_chunks_table, bulk_jobs_table, bulk_keys_table
 from .clients.models import assertions_table, clients_table
 from .database.types import make_metadata
 from .events.models import events_table, feeds_table
+from .invitations.models import invitations_table
 from .partners.models import partners_table
 from .settings.models import settings_history_table, settings_table
 from .steps.models import runs_table, steps_table
@@ -37,6 +38,7 @@ _TABLES = (
     settings_history_table,
     clients_table,
     assertions_table,
+    invitations_table,
 )
 
 

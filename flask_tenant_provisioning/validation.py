@@ -120,6 +120,10 @@ def describe(description: str, *examples: Any) -> dict[str, Any]:
     return {"description": description, **({"examples": list(examples)} if examples else {})}
 
 
+#: The key in a field's metadata that marks it as one which no merge patch takes.
+CREATION_ONLY = "creation_only"
+
+
 class InputErrorSchema(StrictSchema):
     """One error in the input: where it is, and what is wrong."""
 
@@ -204,9 +208,9 @@ def make_field_error(*faults: Fault | dict[str, Fault]) -> ValidationError:
     return ValidationError(list(faults))
 
 
-def load(schema: StrictSchema, data: Any, *, partial: bool = False) -> dict[str, Any]:
-    """Validate and deserialise `data`. Raises `InvalidInput` with all errors."""
-    values, errors = _load(schema, data, partial=partial)
+def load(schema: StrictSchema, data: Any, *, partial: bool = False, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Validate and deserialise `data`, which stands at `path` in the body. Raises `InvalidInput` with all errors."""
+    values, errors = _load(schema, data, partial=partial, path=path)
     if errors:
         raise errors.problem()
     return values
@@ -273,7 +277,12 @@ def get_field_path(error: Mapping[str, Any]) -> str:
 
 
 def _load(
-    schema: StrictSchema, data: Any, faults: Mapping[str, Fault] | None = None, *, partial: bool = False
+    schema: StrictSchema,
+    data: Any,
+    faults: Mapping[str, Fault] | None = None,
+    *,
+    partial: bool = False,
+    path: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], ErrorList]:
     """Return the valid values and the errors of `data`. For names in `faults`, that fault replaces the schema's own.
 
@@ -287,12 +296,13 @@ def _load(
         values = schema.load(known_data, partial=partial)
     except ValidationError as error:
         own_faults = _flatten_messages(error.messages, known_data)
-        errors.collect(fault for fault in own_faults if not fault.path or fault.path[0] not in faults)
+        own_faults = (fault for fault in own_faults if not fault.path or fault.path[0] not in faults)
+        errors.collect(FieldFault(fault, (*path, *place)) for fault, place in own_faults)
     if faults:
-        errors.collect(FieldFault(fault, (name,)) for name, fault in faults.items())
+        errors.collect(FieldFault(fault, (*path, name)) for name, fault in faults.items())
     if known_data is not data:
         unknown_names = (name for name in data if name not in known_data and name not in faults)
-        errors.collect(FieldFault(schema.get_fault(name), (name,)) for name in unknown_names)
+        errors.collect(FieldFault(schema.get_fault(name), (*path, name)) for name in unknown_names)
     return values, errors
 
 

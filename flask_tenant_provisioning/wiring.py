@@ -20,9 +20,10 @@ from .access.guard import Guard
 from .access.tokens import TokenVerifier
 from .clients.directory import ClientCache
 from .config import Config
-from .database.engine import resolve_engine
+from .database.engine import is_flask_sqlalchemy, resolve_engine
 from .database.session import Storage, TracedStorage
 from .health.gauges import observe_gauges
+from .invitations.reaction import InvitationsReaction
 from .isolated import PrivateApp, install_isolated_mount
 from .keyring import get_cursor_secret, load_keyring, require_cursor_secret
 from .licensing.source import LicenseSource
@@ -84,6 +85,7 @@ def build_mount(
         fetch_url=Sender(make_guard(config, resolver), timeout=_FETCH_TIMEOUT_SECONDS).fetch,
         in_host=partial(enter_app_context, app),
         client_tokens=make_client_tokens(app, config, name, clock=clock, new_id=new_id),
+        open_host_session=getattr(db, "session", None) if is_flask_sqlalchemy(db) else None,
     )
     mount.guard = Guard(TokenVerifier(config, clock, authority, mount.client_tokens), config)
     mount.engine = make_engine(mount)
@@ -110,6 +112,7 @@ def _open_storage(app: Flask, db: Any, clock: Callable[[], float], new_id: Calla
             StepsReaction(mount.registry),
             QuotaReaction(config.partner_cache_seconds),
             SettingsReaction(lambda: mount.keyring),
+            InvitationsReaction(mount.registry, config.invitation_seconds, lambda: mount.keyring),
         ),
         context=mount.in_host,
         publish_reactions=(create_deliveries,),

@@ -66,8 +66,8 @@ class LazyCommands(MutableMapping[str, click.Command]):
 
 provisioning = ProvisioningGroup(
     "provisioning",
-    help="Tenant provisioning: tenants, partners, API clients, settings, jobs, webhooks, licence, database, tokens, "
-    "health.",
+    help="Tenant provisioning: tenants, partners, API clients, settings, jobs, webhooks, invitations, licence, "
+    "database, tokens, health.",
     commands=LazyCommands(
         __name__,
         {
@@ -76,6 +76,7 @@ provisioning = ProvisioningGroup(
             "doctor": ".doctor.command:doctor",
             "events": ".events:event_commands",
             "docs-link": ".docs:docs_link",
+            "invitations": ".invitations:invitation_commands",
             "jobs": ".jobs:job_commands",
             "license": ".license:license_commands",
             "openapi": ".docs:openapi",

@@ -42,7 +42,7 @@ def resolve_engine(app: Flask, db: Any, config: Config) -> tuple[Engine, bool]:
 def _find_engine(app: Flask, db: Any, config: Config) -> tuple[Engine, bool]:
     if isinstance(db, Engine):
         return db, False
-    if hasattr(type(db), "init_app") and hasattr(type(db), "engine"):
+    if is_flask_sqlalchemy(db):
         return _get_flask_sqlalchemy_engine(app, db), False
     if db is None or isinstance(db, str | URL):
         return _create_own_engine(app, db if db is not None else config.database_url, config), True
@@ -50,6 +50,11 @@ def _find_engine(app: Flask, db: Any, config: Config) -> tuple[Engine, bool]:
     if hasattr(db, "sync_engine"):
         given += ": make an Engine with a synchronous driver beside it"
     raise ConfigurationError(f"db must be a Flask-SQLAlchemy object, an Engine, a URL or None, not {given}.")
+
+
+def is_flask_sqlalchemy(db: Any) -> bool:
+    """Return True if `db` is a Flask-SQLAlchemy object, or one with the same interface."""
+    return hasattr(type(db), "init_app") and hasattr(type(db), "engine")
 
 
 def _warn_about_unused_database(app: Flask, db: Any, config: Config) -> None:

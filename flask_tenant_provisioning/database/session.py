@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, Table
@@ -37,7 +38,7 @@ from .errors import (
 )
 from .ids import make_uuid7, make_uuid7s
 from .requirements import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_behind_pooler, require_suitable_connection
-from .sqlite import WriteAheadLog, begin_immediate
+from .sqlite import WriteAheadLog, begin_immediate, take_write_lock
 from .statements import InsertPair, Statement
 from .types import name_table
 
@@ -392,13 +393,40 @@ class Storage:
             result, session = self._run_with_retries(work, open_session, attempts or self._attempts, retried)
         finally:
             self._thread.busy, self._thread.session = False, None
-        if session.is_discarded:
-            return result
+        if not session.is_discarded:
+            self._report(session)
+        return result
+
+    def _report(self, session: Session) -> None:
+        """Notify workers and subscribers of what a committed unit of work has recorded."""
         if session.due_work:
             self.wake_workers(session.due_work)
         if session.events:
             for receive in self._subscribers:
                 receive(session.events)
+
+    def run_in(self, host_session: OrmSession, work: Work[T]) -> T:
+        """Run `work` in the transaction of the host's ORM session, which the host commits or rolls back.
+
+        Workers and subscribers are notified after the commit. Raises `StorageUnavailable` if the database fails, also
+        if another transaction was faster, and `RuntimeError` for a session on another database or in autocommit mode.
+        """
+        bind: Any = host_session.get_bind()
+        if bind.engine.pool is not self.engine.pool:
+            raise RuntimeError("the session is on another database than the API: both need the same engine")
+        connection = host_session.connection(bind_arguments={"bind": bind})
+        if getattr(connection.connection.dbapi_connection, "autocommit", False) is True:
+            raise RuntimeError("the session commits each statement at once: it needs an isolation level of its own")
+        session = Session(self, connection)
+        if self._is_sqlite:
+            take_write_lock(connection)
+        try:
+            result = work(session)
+        except Exception as error:
+            _raise_unavailable(error, classify_failure(error))
+            raise
+        if session.due_work or session.events:
+            _call_after_commit(host_session, partial(self._report, session))
         return result
 
     def _run_with_retries(
@@ -500,6 +528,33 @@ class Storage:
                 self.is_prepared = False
                 logger.warning("%s", POOLER_ADVICE, extra={"pooler": "transaction"})
         self._is_checked = True
+
+
+#: The key in the `info` of a host's ORM session of the functions to call after its commit.
+_AFTER_COMMIT = "flask_tenant_provisioning"
+
+
+def _call_after_commit(host_session: OrmSession, function: Callable[[], None]) -> None:
+    """Call `function` once after the host's session has committed, and not at all if it rolls back."""
+    if _AFTER_COMMIT not in host_session.info:
+        from sqlalchemy import event
+
+        host_session.info[_AFTER_COMMIT] = []
+        event.listen(host_session, "after_commit", _call_waiting)
+        event.listen(host_session, "after_rollback", _forget_waiting)
+    host_session.info[_AFTER_COMMIT].append(function)
+
+
+def _call_waiting(host_session: OrmSession) -> None:
+    if host_session.in_nested_transaction():
+        return
+    functions, host_session.info[_AFTER_COMMIT] = host_session.info[_AFTER_COMMIT], []
+    for function in functions:
+        function()
+
+
+def _forget_waiting(host_session: OrmSession) -> None:
+    host_session.info[_AFTER_COMMIT].clear()
 
 
 class TracedStorage(Storage):

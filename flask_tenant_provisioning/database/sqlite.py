@@ -17,6 +17,16 @@ def begin_immediate(connection: Connection) -> None:
     driver.execute("BEGIN IMMEDIATE")
 
 
+def take_write_lock(connection: Connection) -> None:
+    """Take SQLite's write lock in the host's transaction, which begins with it unless it has begun already.
+
+    Reads that a transaction made before keep it from taking the lock after another writer: "database is locked".
+    """
+    driver: Any = connection.connection.dbapi_connection
+    if not driver.in_transaction:
+        driver.execute("BEGIN IMMEDIATE")
+
+
 logger = logging.getLogger(__name__)
 #: Size in bytes from which the log is truncated. If that fails, the next attempt follows after as many more bytes.
 TRUNCATE_BYTES = 64 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..access.principal import Actor
@@ -46,3 +47,9 @@ def record_event(session: Session, row: dict[str, Any]) -> None:
     """Write a row of `build_event`, and report it to the session."""
     session.run(session.storage.once(EventSQL).insert, row)
     session.events.append(row)
+
+
+def record_events(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Write several rows of `build_event`, and report them to the session."""
+    session.run_many(session.storage.once(EventSQL).insert, rows)
+    session.events.extend(rows)

@@ -118,7 +118,7 @@ def render_audited_event(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 #: The kinds of objects whose events are shown whole only to callers with a permission of their own.
-GUARDED_KINDS = {"webhook": "webhook:read", "client": "client:read"}
+GUARDED_KINDS = {"webhook": "webhook:read", "client": "client:read", "invitation": "invitation:read"}
 
 
 def hide_guarded(event: dict[str, Any], kinds: Collection[str]) -> dict[str, Any]:

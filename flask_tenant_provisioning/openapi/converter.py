@@ -18,11 +18,14 @@ from ..events.schemas import EVENT_TYPES, UUID_PATTERN, TenantIdField, TypesFiel
 from ..partners.schemas import MAX_PLAN_LENGTH, MAX_PLANS, PlansField
 from ..tenants.custom_fields import CustomFilterField
 from ..tenants.fields import (
+    LOCALE_PATTERN,
     MAX_METADATA_KEY_LENGTH,
     MAX_METADATA_KEYS,
     MAX_METADATA_VALUE_LENGTH,
     EmailField,
+    LocaleField,
     MetadataField,
+    PersonNameField,
     PhoneField,
     PlanField,
 )
@@ -38,6 +41,7 @@ from .patterns import (
     PARTNER_ID_PATTERNS,
     PHONE_PATTERN,
     STORABLE_PATTERN,
+    build_one_line_patterns,
     build_reserved_email_pattern,
     build_trimmed_patterns,
     build_visible_patterns,
@@ -55,6 +59,8 @@ class Converter(OpenAPIConverter):
         **OpenAPIConverter.field_mapping,
         TextField: ("string", None),
         EmailField: ("string", "email"),
+        LocaleField: ("string", None),
+        PersonNameField: ("string", None),
         MetadataField: ("object", None),
         TypesField: ("string", None),
         TenantIdField: ("string", "uuid"),
@@ -92,6 +98,9 @@ class Converter(OpenAPIConverter):
         if isinstance(schema, StrictSchema) and not is_input_schema(schema):
             optional = {field.data_key or name for name, field in schema.fields.items() if "optional" in field.metadata}
             properties.pop("additionalProperties", None)
+            for name, field in schema.fields.items():
+                if field.load_only:
+                    del properties["properties"][field.data_key or name]
             properties["required"] = [name for name in properties["properties"] if name not in optional]
         if text := describe_schema(schema):
             properties["description"] = text
@@ -154,6 +163,18 @@ def _describe_phone(field: PhoneField) -> dict[str, Any]:
     description = "A valid number in E.164 form." if field.strict else "A telephone number: digits and the usual signs."
     pattern = "^\\+[0-9]+$" if field.strict else PHONE_PATTERN
     return {"description": description, **_build_length_limits(field), "pattern": pattern}
+
+
+@describe_field.register
+def _describe_person_name(field: PersonNameField) -> dict[str, Any]:
+    if not is_input_schema(field.root):
+        return _build_length_limits(field)
+    return {"minLength": field.min_length, **build_one_line_patterns(field.min_length, field.max_length)}
+
+
+@describe_field.register
+def _describe_locale(field: LocaleField) -> dict[str, Any]:
+    return {**_build_length_limits(field), "pattern": f"^{LOCALE_PATTERN.pattern}$"}
 
 
 @describe_field.register

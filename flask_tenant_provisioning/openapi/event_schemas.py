@@ -22,6 +22,11 @@ _TEST_DESCRIPTION = (
     "A test of a webhook endpoint. `POST /webhooks/{webhook_id}/test` asks for it; it is not in the feed."
 )
 _FINISHED_JOB_MEMBERS = ("job", "operation", "mode", "state", "total", "succeeded", "failed", "unchanged")
+_ERASED: Schema = {
+    "type": "boolean",
+    "description": "True once the identifying data of a purged tenant was removed from the event; else absent.",
+    "examples": [True],
+}
 #: The component of an event's `data`, by the first segment of its type.
 _DATA_SCHEMAS = {
     "tenant": "EventTenant",
@@ -29,6 +34,7 @@ _DATA_SCHEMAS = {
     "webhook": "EventWebhook",
     "client": "EventClient",
     "bulk_job": "FinishedBulkJob",
+    "invitation": "EventInvitation",
 }
 
 
@@ -50,6 +56,7 @@ def describe_events(schemas: dict[str, Schema]) -> None:
     schemas["EventClient"]["description"] = (
         "An API client after the event, without its secret. Callers without `client:read` see only its id."
     )
+    schemas["EventInvitation"] = _build_invitation(schemas["Invitation"])
     schemas["FinishedBulkJob"] = _build_finished_job(schemas["BulkJob"])
     for event_type in WEBHOOK_EVENT_TYPES:
         schemas[get_event_name(event_type)] = _build_event(event_type)
@@ -118,13 +125,19 @@ def _build_other() -> Schema:
 
 def _build_tenant(tenant: Schema) -> Schema:
     schema = _copy_for_events(tenant, [name for name in tenant["required"] if name in KEPT_FIELDS])
-    schema["properties"]["erased"] = {
-        "type": "boolean",
-        "description": "True once the identifying data of a purged tenant was removed from the event; else absent.",
-        "examples": [True],
-    }
+    schema["properties"]["erased"] = _ERASED
     schema["description"] = (
         "A tenant after the event. Some days after it was purged, only its ids, status, version and times are left."
+    )
+    return schema
+
+
+def _build_invitation(invitation: Schema) -> Schema:
+    schema = _copy_for_events(invitation, [])
+    schema["properties"]["erased"] = _ERASED
+    schema["description"] = (
+        "An invitation after the event. Callers without `invitation:read` see only its id. Some days after its tenant "
+        "was purged, only the tenant's id, the version and the times of creation and of the last change are left."
     )
     return schema
 

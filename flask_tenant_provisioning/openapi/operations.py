@@ -40,6 +40,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "job_id": ("The id of the bulk job.", EXAMPLE_ID, _UUID),
     "webhook_id": ("The id of the webhook endpoint.", EXAMPLE_ID, _UUID),
     "client_id": ("The id of the API client.", EXAMPLE_ID, _UUID),
+    "invitation_id": ("The id of the invitation.", EXAMPLE_ID, _UUID),
     "delivery_id": ("The id of the delivery.", EXAMPLE_ID, _UUID),
     "external_id": (
         "Your own id of the tenant, percent-encoded; it may contain slashes. 1 to 128 characters.",

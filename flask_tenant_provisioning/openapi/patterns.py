@@ -15,6 +15,7 @@ from typing import Any
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
 from ..access.principal import RESERVED_SUFFIXES
+from ..tenants.fields import CONTROL
 from ..validation import INVISIBLE
 
 #: The keyword of the whole rule.
@@ -63,6 +64,15 @@ def build_trimmed_patterns(shortest: int, longest: int, *, visible: bool) -> dic
     return {
         "pattern": f"^{_NOT_BLANK}$" if shortest else STORABLE_PATTERN,
         EXACT_KEY: _require_visible(exact) if visible else exact,
+    }
+
+
+def build_one_line_patterns(shortest: int, longest: int) -> dict[str, str]:
+    """Build the patterns of a text without control characters that is trimmed, and has a visible character then."""
+    patterns = build_trimmed_patterns(shortest, longest, visible=True)
+    return {
+        "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$",
+        EXACT_KEY: f"^(?![\\s\\S]*[{CONTROL}]){patterns[EXACT_KEY].removeprefix('^')}",
     }
 
 

@@ -14,6 +14,7 @@ from ..errors import (
     InvalidInput,
     InvalidParameter,
     InvalidState,
+    InvitationExists,
     MalformedUpload,
     Mender,
     NotAcceptable,
@@ -119,6 +120,15 @@ MEMBERS: Mapping[type[ProvisioningError], Mapping[str, Member]] = {
         "tenant_status": _text("The status of the tenant, if that is the reason.", "deleted"),
         "job_state": _text("The state of the bulk job, if that is the reason.", "succeeded"),
         "provisioning_state": _text("The state of the provisioning, if that is the reason.", "running"),
+        "invitation_state": _text("The state of the invitation, if that is the reason.", "accepted"),
+    },
+    InvitationExists: {
+        "conflicting_invitation": _text(
+            "The id of the open invitation for this address.",
+            "0194f0b2-3b40-7cc3-98c4-dc0c0c07398f",
+            is_required=True,
+            format="uuid",
+        ),
     },
     PlanLimitExceeded: {
         "limits": Member(

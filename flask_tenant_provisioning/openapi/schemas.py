@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from ..errors import Mender
-from ..validation import StrictSchema, describe
+from ..validation import CREATION_ONLY, StrictSchema, describe
 from ..web.headers import JSON
 
 #: The key by which a JSON Schema asks to become a component; it is removed.
@@ -51,14 +51,20 @@ class ProblemIndexSchema(StrictSchema):
 def derive_input_schema(schema: Schema, *, partial: bool = False, in_path: Iterable[str] = ()) -> Schema:
     """Derive the input schema of `schema`, which leaves out the fields that only the server writes.
 
-    Fields named in the path (`in_path`) are optional and must equal the path. With `partial`, no field is required.
+    Fields named in the path (`in_path`) are optional and must equal the path. With `partial`, no field is required, and
+    those that only a creation takes are left out.
     """
     path_fields = schema.load_fields.keys() & set(in_path)
     excluded = schema.fields.keys() - schema.load_fields.keys()
+    if partial:
+        excluded |= {name for name, field in schema.fields.items() if field.metadata.get(CREATION_ONLY)}
     suffix = "Patch" if partial else "Input"
     for name in sorted(path_fields):
         suffix = f"By{name.title().replace('_', '')}{suffix}"
     derived = _make_input_class(type(schema), suffix)(exclude=excluded, partial=partial)
+    for field in derived.fields.values():
+        if isinstance(field, fields.Nested) and isinstance(field.nested, type):
+            field.nested = derive_input_schema(field.nested())
     for name in path_fields:
         field = derived.fields[name]
         field.required = field.allow_none = False

@@ -277,6 +277,14 @@ class StepWork:
 def _make_attempt_error(step: RunStep, error: Exception) -> AttemptError:
     """Log an exception, and return the error of the attempt: partners see only messages written for them."""
     logger.warning("%s failed", _describe_attempt(step), exc_info=error, extra=_make_log_fields(step))
+    return describe_exception(error, _HIDDEN_REASON)
+
+
+def describe_exception(error: Exception, hidden_reason: str) -> AttemptError:
+    """Return the error of an attempt that raised `error`.
+
+    Partners see only messages written for them, and `hidden_reason` instead of any other.
+    """
     error_class = type(error).__name__
     if isinstance(error, StepFailed):
         return AttemptError(error_class, error.message, is_permanent=not error.retry)
@@ -285,7 +293,7 @@ def _make_attempt_error(step: RunStep, error: Exception) -> AttemptError:
     if isinstance(error, ProvisioningError):
         return AttemptError(error_class, error.detail)
     reason = str(error).replace("\0", "\ufffd").encode(errors="replace").decode()
-    return AttemptError(error_class, _HIDDEN_REASON, reason=reason or None)
+    return AttemptError(error_class, hidden_reason, reason=reason or None)
 
 
 def _describe_attempt(step: RunStep) -> str:

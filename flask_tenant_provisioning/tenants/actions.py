@@ -23,6 +23,7 @@ from .mutations import (
     apply_transition,
     explain_conflict,
     lock_tenant,
+    request_invitations,
     require_unique,
 )
 from .plans import require_plan_change
@@ -55,6 +56,7 @@ def create(
         raise explain_conflict(session, partner, values)
     session.events.append(event)
     session.run_reactions(TenantChange("tenant.create", actor, None, tenant))
+    request_invitations(session, actor, [(tenant, values)])
     return tenant
 
 

@@ -24,7 +24,7 @@ from ..events.actions import build_event
 from ..events.models import SHARED_COLUMNS
 from . import plans
 from .models import DOCUMENT_FIELDS, WRITABLE, Tenant, Values, build_tenant, render_tenant_document
-from .mutations import find_holders, make_conflict
+from .mutations import find_holders, make_conflict, request_invitations
 from .quotas import Allowance, RemainingPlaces
 
 #: The columns that differ from tenant to tenant. The event's `id` and `data` are passed as `event_id` and `data`.
@@ -70,6 +70,8 @@ def create_many(
         outcomes |= {new.position: new.tenant for new in batch if new.tenant.id in inserted}
         outcomes |= _explain_refusals(session, partner, [new for new in batch if new.tenant.id not in inserted])
         session.events.extend(new.event for new in batch if new.tenant.id in inserted)
+        created = ((new.tenant, values[new.position]) for new in batch if new.tenant.id in inserted)
+        request_invitations(session, actor, created)
         pending = pending[len(batch) :]
     return [outcomes[position] for position in range(len(values))]
 

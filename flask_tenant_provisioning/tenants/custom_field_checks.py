@@ -23,6 +23,8 @@ LIST_PARAMETERS = frozenset({
     "partner", "limit", "cursor", "sort", "status", "email", "external_id", "plan", "industry", "created_after",
     "created_before", "updated_after", "updated_before", "q", "include_deleted",
 })  # fmt: skip
+#: The member of a new tenant that is no part of its document.
+ADMIN = "admin"
 #: The member of a bulk row that is not a tenant field.
 ROW_IDEMPOTENCY_KEY = "idempotency_key"
 _NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -56,6 +58,8 @@ def _check_names(tenant_fields: TenantFields) -> Iterator[str]:
     for name in tenant_fields.fields:
         if name in BUILT_IN_FIELDS:
             yield f"every tenant has a field {name!r} already; rename yours."
+        elif name == ADMIN:
+            yield f"new tenants may have an {name!r} already; rename yours."
         elif name == ROW_IDEMPOTENCY_KEY:
             yield f"rows of bulk jobs may have an {name!r} already; rename yours."
         elif not _NAME_PATTERN.fullmatch(name):

@@ -24,6 +24,9 @@ MAX_NAME_LENGTH = 255
 MAX_LOCAL_PART_BYTES = 64
 #: The most keys of `metadata`, and the longest key and value in characters.
 MAX_METADATA_KEYS, MAX_METADATA_KEY_LENGTH, MAX_METADATA_VALUE_LENGTH = 50, 40, 500
+#: The longest language tag (RFC 5646 §4.4.1), in characters.
+MAX_LOCALE_LENGTH = 35
+LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 PHONE_PATTERN = re.compile(r"(?=.*[0-9])[+0-9 ()\-.]{3,32}")
 
 
@@ -125,6 +128,35 @@ def is_e164(number: str) -> bool:
         return False
     formatted = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     return formatted == number and bool(phonenumbers.is_valid_number(parsed))
+
+
+class PersonNameField(TextField):
+    """The name of a person, in one line: it may end up in the header of a mail."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=MAX_NAME_LENGTH, trim=True, visible=True, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        if type(value) is str and _CONTROL_CHARACTER.search(value):
+            raise make_field_error(Fault("invalid-text", "Must hold no line break and no other control character."))
+        return super()._deserialize(value, attr, data, **options)
+
+
+#: Control characters, line and paragraph separators, and the characters that change the direction of what follows.
+CONTROL = "\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069"
+_CONTROL_CHARACTER = re.compile(f"[{CONTROL}]")
+
+
+class LocaleField(TextField):
+    """A language tag, such as ``en`` or ``pt-BR``: letters, then parts of letters and digits (RFC 5646 §2.1)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=2, max_length=MAX_LOCALE_LENGTH, **options)
+
+    def validate_text(self, value: str) -> str:
+        if not LOCALE_PATTERN.fullmatch(value):
+            raise make_field_error(Fault("invalid-locale", "Must be a language tag such as en or pt-BR (BCP 47)."))
+        return value
 
 
 class PlanField(TextField):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -52,6 +52,24 @@ class TenantChange(NamedTuple):
     actor: Actor
     before: Tenant | None
     after: Tenant
+
+
+class AdminRequest(NamedTuple):
+    """The first administrators of new tenants, to be invited in the transaction that creates the tenants.
+
+    `admins` are pairs of a tenant and its validated `admin`.
+    """
+
+    actor: Actor
+    admins: Sequence[tuple[Tenant, Mapping[str, Any]]]
+    operation: str = "tenant.invite"
+
+
+def request_invitations(session: Session, actor: Actor, tenants: Iterable[tuple[Tenant, Mapping[str, Any]]]) -> None:
+    """Let reactions invite the `admin` of each new tenant whose validated values name one."""
+    admins = [(tenant, values["admin"]) for tenant, values in tenants if "admin" in values]
+    if admins:
+        session.run_reactions(AdminRequest(actor, admins))
 
 
 _UNREPORTED_FIELDS = frozenset({"version", "updated_at"})
@@ -177,9 +195,11 @@ def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 #: The operation of each event type, by which reactions are chosen. Changes with other event types are made by the
-#: service itself. Retiring is internal: it records no event and has no hook, and only reactions see it.
+#: service itself. The end of the provisioning has no hook, and only reactions see it. Retiring is internal: it records
+#: no event either.
 OPERATION_OF_EVENT = {
     "tenant.created": "tenant.create",
+    "tenant.provisioned": "tenant.provision",
     "tenant.updated": "tenant.update",
     "tenant.suspended": "tenant.suspend",
     "tenant.reactivated": "tenant.reactivate",

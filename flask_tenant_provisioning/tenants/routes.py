@@ -86,7 +86,7 @@ def create_tenant(call: Request) -> Response:
         partial(render_created_tenant, call),
         body=body,
         validate_only=query["validate_only"],
-        single_statement_of="tenant.create" if is_unlimited else None,
+        single_statement_of="tenant.create" if is_unlimited and "admin" not in values else None,
     )
 
 

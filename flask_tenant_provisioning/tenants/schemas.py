@@ -13,6 +13,7 @@ from ..encoding import apply_merge_patch
 from ..errors import Fault
 from ..mount import Api
 from ..validation import (
+    CREATION_ONLY,
     PartnerIdField,
     StrictSchema,
     TextField,
@@ -31,7 +32,9 @@ from .fields import (
     MAX_NAME_LENGTH,
     TOO_MANY_KEYS,
     EmailField,
+    LocaleField,
     MetadataField,
+    PersonNameField,
     PhoneField,
     PlanField,
     make_email_key,
@@ -40,6 +43,31 @@ from .fields import (
 )
 from .listing import DEFAULT_PAGE_SIZE
 from .models import STATUSES, Tenant
+
+
+class AdminSchema(StrictSchema):
+    """A person who administers a tenant, and is invited to do so."""
+
+    email = EmailField(
+        required=True,
+        metadata=describe(
+            "The email address to which the invitation is sent. 254 characters at most.", "jo@example.com"
+        ),
+    )
+    name = PersonNameField(
+        allow_none=True,
+        metadata=describe(
+            "The name of the person, in one line; null or absent if it is not known. 1 to 255 characters.", "Jo Doe"
+        ),
+    )
+    locale = LocaleField(
+        allow_none=True,
+        metadata=describe(
+            "The language that the person reads, as a tag of BCP 47; null or absent if it is not known. 2 to 35 "
+            "characters.",
+            "pt-BR",
+        ),
+    )
 
 
 class TenantSchema(StrictSchema):
@@ -111,6 +139,20 @@ class TenantSchema(StrictSchema):
             "with texts of up to 500 characters.",
             {"region": "eu-west"},
         ),
+    )
+    admin = fields.Nested(
+        AdminSchema,
+        load_only=True,
+        allow_none=True,
+        metadata={
+            CREATION_ONLY: True,
+            **describe(
+                "The tenant's first administrator, who is invited once the new tenant is `active`; null or absent to "
+                "invite nobody. It has no effect on a tenant that exists, and is no part of its document: `GET "
+                "/tenants/{tenant_id}/invitations` shows it. Refused where the application sends no invitations.",
+                {"email": "jo@example.com", "name": "Jo Doe", "locale": "pt-BR"},
+            ),
+        },
     )
     status = fields.String(
         dump_only=True,
@@ -323,6 +365,10 @@ class ListQuery(QuerySchema):
         return query
 
 
+NO_INVITATIONS = Fault("invitations-unavailable", "This service invites nobody: leave this field out.")
+ADMIN_OF_EXISTING_TENANT = Fault(
+    "not-changeable", "Only a new tenant takes an `admin`: invite further ones at its `/invitations`."
+)
 EXTERNAL_ID_MISMATCH = Fault("mismatch", "Must equal the external id in the path, or be absent.")
 
 
@@ -340,7 +386,26 @@ def validate_tenant(api: Api, body: Any) -> dict[str, Any]:
 
 def _validate_fields(api: Api, body: Any) -> dict[str, Any]:
     """Validate the built-in fields, by the fast path if it accepts them. Raises `InvalidInput`."""
+    if isinstance(body, dict) and "admin" in body:
+        others = {name: value for name, value in body.items() if name != "admin"}
+        values, admin = run_all(partial(_validate_fields, api, others), partial(_validate_optional_admin, api, body))
+        return {**values, **admin}
     return api.once(_make_fast_path)(body) or load(api.schema(TenantSchema), body)
+
+
+def _validate_optional_admin(api: Api, body: dict[str, Any]) -> dict[str, Any]:
+    return {} if body["admin"] is None else {"admin": validate_admin(api, body["admin"])}
+
+
+def validate_admin(api: Api, admin: Any) -> dict[str, Any]:
+    """Validate the member `admin` of a body: an email with its comparison key, a name and a locale, None if absent.
+
+    Raises `InvalidInput`, also where the host sends no invitations.
+    """
+    if api.registry.invite is None:
+        raise make_invalid_input([make_entry(NO_INVITATIONS, "admin")])
+    values = load(api.schema(AdminSchema), admin, path=("admin",))
+    return {"name": None, "locale": None, **values, "email_key": make_email_key(values["email"])}
 
 
 def _make_fast_path(api: Api) -> Callable[[Any], dict[str, Any] | None]:
@@ -363,6 +428,9 @@ def validate_patch(api: Api, body: Any) -> Callable[[Tenant], Mapping[str, Any]]
     Raises `InvalidInput`. The validity of custom fields depends on the tenant: if the patch has any, the returned
     function does the whole validation and raises.
     """
+    if isinstance(body, dict) and "admin" in body:
+        others = {name: value for name, value in body.items() if name != "admin"}
+        run_all(partial(validate_patch, api, others), _refuse_admin)
     custom = api.registry.fields
     ours, theirs = (
         custom_fields.split_custom_fields(custom, body) if custom is not None and isinstance(body, dict) else (body, {})
@@ -378,6 +446,10 @@ def validate_patch(api: Api, body: Any) -> Callable[[Tenant], Mapping[str, Any]]
         return {**values, "fields": fields}
 
     return change
+
+
+def _refuse_admin() -> Any:
+    raise make_invalid_input([make_entry(ADMIN_OF_EXISTING_TENANT, "admin")])
 
 
 def _require_same_external_id(body: Any, external_id: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from ..database.ids import format_instant
 from ..database.session import Storage
 from ..database.statements import Statement
 from ..events.statements import select_has_pending, select_pending
+from ..invitations.models import INVITATION_WORK
+from ..invitations.sending import InvitationWork
+from ..invitations.statements import has_due_invitations, select_due_invitations
 from ..mount import Mount
 from ..steps.execution import StepWork
 from ..steps.models import STEP_WORK
@@ -91,12 +94,30 @@ def _make_bulk_work(mount: Mount, threads: int | None) -> BulkWork:
     return BulkWork(mount, float(mount.config.worker_lease_seconds))
 
 
+def _make_invitation_work(mount: Mount, threads: int | None) -> InvitationWork:
+    config = mount.config
+    slots, lease = threads or config.worker_threads, float(config.worker_lease_seconds)
+    return InvitationWork(
+        mount.storage,
+        mount.registry,
+        lambda: mount.keyring,
+        mount.in_host,
+        config.invitation_url,
+        lease=lease,
+        slots=slots,
+    )
+
+
 DELIVERIES_TASK, BULK_TASK = "flask_tenant_provisioning.deliver", "flask_tenant_provisioning.bulk"
+INVITATIONS_TASK = "flask_tenant_provisioning.invite"
 STEPS = WorkKind(STEP_WORK, has_due_steps, select_due_steps, make_step_work, None)
 DELIVERIES = WorkKind(DELIVERY_WORK, has_due_endpoints, select_due_deliveries, _make_delivery_work, DELIVERIES_TASK)
 BULK = WorkKind(BULK_WORK, has_due_jobs, select_waiting_jobs, _make_bulk_work, BULK_TASK)
+INVITATIONS = WorkKind(
+    INVITATION_WORK, has_due_invitations, select_due_invitations, _make_invitation_work, INVITATIONS_TASK
+)
 EVENTS = WorkKind("events", select_has_pending, select_pending, None, None)
-WORK_KINDS = (STEPS, DELIVERIES, BULK, EVENTS)
+WORK_KINDS = (STEPS, DELIVERIES, BULK, INVITATIONS, EVENTS)
 
 
 class DueCheckSQL:

@@ -19,7 +19,7 @@ from ..mounts import Mounts, get_mounts
 from ..steps.claims import find_overdue_steps
 from ..steps.models import STEP_WORK
 from . import kinds
-from .kinds import BULK_TASK, DELIVERIES_TASK, DueCheck
+from .kinds import BULK_TASK, DELIVERIES_TASK, INVITATIONS_TASK, DueCheck
 from .maintenance import Maintenance
 from .worker import make_worker_for_kind, make_worker_for_steps
 
@@ -57,6 +57,13 @@ def run_bulk_jobs(mount: str) -> None:
     """Run due chunks of bulk jobs."""
     if make_worker_for_kind(_find_mount(mount), kinds.BULK).drain(MAX_TASK_SECONDS):
         _send_task(BULK_TASK, mount)
+
+
+@shared_task(name=INVITATIONS_TASK, **_TASK_OPTIONS)
+def send_invitations(mount: str) -> None:
+    """Send due invitations, and expire those that were not accepted in time."""
+    if make_worker_for_kind(_find_mount(mount), kinds.INVITATIONS).drain(MAX_TASK_SECONDS):
+        _send_task(INVITATIONS_TASK, mount)
 
 
 @shared_task(name=SWEEP_TASK, **_TASK_OPTIONS)

@@ -80,6 +80,7 @@ HEALTHY = (
     "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
     "ok    settings-keys   no settings contain a secret\n"
     "ok    worker          external, 0 steps, 0 due\n"
+    "ok    invitations     the app invites nobody: it has no @provisioning.invite()\n"
     "ok    telemetry       off: PROVISIONING_TELEMETRY is empty\n"
 )
 #: What an isolated mount is told otherwise.
@@ -290,7 +291,10 @@ def test_a_database_that_does_not_answer_fails_and_the_rest_goes_on() -> None:
     TenantProvisioning().init_app(app, url)
     checks = unwell(app)
     skipped = ("fail", "not checked: the database cannot be reached", "")
-    unseen = ("tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys")
+    unseen = (
+        "tenants", "pooler", "privileges", "migrations", "tables", "tenant-rows", "webhook-keys", "settings-keys",
+        "invitations",
+    )  # fmt: skip
     assert {*checks} == {*unseen, "database", "worker"}
     assert [checks[name] for name in unseen] == [skipped] * len(unseen)
     status, detail, advice = checks["database"]

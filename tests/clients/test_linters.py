@@ -33,6 +33,8 @@ PERMISSIONS = [
     "client:read",
     "client:write",
     "event:read",
+    "invitation:read",
+    "invitation:write",
     "metrics:read",
     "partner:manage",
     "partner:read",

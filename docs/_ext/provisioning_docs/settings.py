@@ -26,6 +26,7 @@ GROUPS = (
     ("Partners", "partner_registration"),
     ("Rate limits", "rate_limits"),
     ("Tenants", "plans"),
+    ("Invitations", "invitation_url"),
     ("Tenant settings", "settings_history"),
     ("Bulk jobs", "bulk_max_rows"),
     ("Webhooks", "webhook_limit"),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...encoding import parse_json
 from ...errors import Fault, MalformedJSON, ProvisioningError
 from ...registry import TenantFields
-from ...tenants.custom_field_checks import ROW_IDEMPOTENCY_KEY
+from ...tenants.custom_field_checks import ADMIN, ROW_IDEMPOTENCY_KEY
 from ...tenants.custom_fields import text_to_json
 from ...tenants.fields import MAX_METADATA_KEY_LENGTH
 from ...validation import NOT_AN_OBJECT, make_entry, make_invalid_input
@@ -17,6 +17,8 @@ from ..results import decompress, decompress_lines
 from ..upload.csv_reader import IsColumn
 
 METADATA = "metadata"
+#: The columns that hold a member of the tenant's first administrator.
+ADMIN_COLUMNS = frozenset(f"{ADMIN}.{name}" for name in ("email", "name", "locale"))
 #: The prefix of columns that hold a member of the tenant's metadata.
 METADATA_PREFIX = f"{METADATA}."
 
@@ -25,6 +27,8 @@ def make_column_predicate(operation: str, custom_fields: TenantFields | None) ->
     """Return the predicate for column names that rows of `operation` may have, including the host's `custom_fields`."""
     names = OPERATIONS[operation].columns | {ROW_IDEMPOTENCY_KEY}
     sets_fields = OPERATIONS[operation].creates_tenants or OPERATIONS[operation].updates_tenants
+    if OPERATIONS[operation].creates_tenants:
+        names |= ADMIN_COLUMNS
     if sets_fields and custom_fields is not None:
         names |= {name for name, field in custom_fields.fields.items() if not field.dump_only}
 
@@ -72,13 +76,15 @@ def _require_object(body: Any) -> dict[str, Any]:
 
 
 def _parse_cells(body: Any, custom_fields: TenantFields | None) -> dict[str, Any]:
-    """Return the cells of a CSV row as a body: metadata nested, and the host's fields converted to JSON types."""
+    """Return the cells of a CSV row as a body: metadata and administrator nested, the host's fields as JSON types."""
     if not isinstance(body, dict):
         raise make_invalid_input([make_entry(WRONG_WIDTH)])
     document: dict[str, Any] = {}
     for name, text in body.items():
         if name.startswith(METADATA_PREFIX):
             document.setdefault(METADATA, {})[name.removeprefix(METADATA_PREFIX)] = text
+        elif name in ADMIN_COLUMNS:
+            document.setdefault(ADMIN, {})[name.removeprefix(f"{ADMIN}.")] = text
         elif custom_fields is not None and name in custom_fields.fields:
             document[name] = text_to_json(custom_fields.fields[name], text)
         else:

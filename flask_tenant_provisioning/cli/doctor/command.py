@@ -15,7 +15,7 @@ from ...config import ConfigurationError
 from ...encoding import escape_control_characters
 from ..options import find_mount, json_option, mount_option
 from ..output import add_colour, print_json, print_text
-from . import configuration, database, host, rate_limits, secrets, telemetry, tokens, work
+from . import configuration, database, host, invitations, rate_limits, secrets, telemetry, tokens, work
 from .context import FAIL, OK, PROBE_SUBJECT, WARN, DatabaseUnreachable, DoctorContext, Finding
 
 Check = Callable[[DoctorContext], Finding]
@@ -52,6 +52,7 @@ CHECKS: Mapping[str, Check] = {
     "webhook-reach": configuration.check_webhook_reach,
     "settings-keys": secrets.check_settings_keys,
     "worker": work.check_worker,
+    "invitations": invitations.check_invitations,
     "telemetry": telemetry.check_telemetry,
 }
 _SEVERITY_ORDER = (FAIL, WARN, OK)

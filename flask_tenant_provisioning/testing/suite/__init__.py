@@ -17,6 +17,7 @@ from .test_endpoint_urls import *  # noqa: F403
 from .test_endpoints import *  # noqa: F403
 from .test_feed import *  # noqa: F403
 from .test_idempotency import *  # noqa: F403
+from .test_invitations import *  # noqa: F403
 from .test_isolation import *  # noqa: F403
 from .test_lifecycle import *  # noqa: F403
 from .test_lists import *  # noqa: F403

@@ -28,6 +28,11 @@ def test_the_reserved_names_are_those_of_tenants_and_lists() -> None:
     assert {field.data_key or name for name, field in ListQuery().fields.items()} == LIST_PARAMETERS
 
 
+def test_name_of_the_administrator_is_refused() -> None:
+    message = "Own: new tenants may have an 'admin' already; rename yours."
+    assert refusal(schema(admin=fields.String())) == [message]
+
+
 @pytest.mark.parametrize("name", DOCUMENT_FIELDS)
 def test_built_in_field_name_is_refused(name: str) -> None:
     message = f"Own: every tenant has a field {name!r} already; rename yours."

@@ -22,8 +22,9 @@ from tests.support.workers.step_hosts import StepHost
 
 TYPES = "tenant.created, tenant.provisioned, tenant.provisioning_failed, tenant.updated, tenant.suspended, "
 TYPES += "tenant.reactivated, tenant.deleted, tenant.restored, tenant.moved, tenant.purged, tenant.settings_updated, "
-TYPES += "bulk_job.finished, partner.updated, partner.settings_updated, webhook.created, webhook.updated, "
-TYPES += "webhook.rotated, webhook.deleted, webhook.disabled, "
+TYPES += "bulk_job.finished, invitation.created, invitation.sent, invitation.failed, invitation.resent, "
+TYPES += "invitation.accepted, invitation.revoked, invitation.expired, partner.updated, partner.settings_updated, "
+TYPES += "webhook.created, webhook.updated, webhook.rotated, webhook.deleted, webhook.disabled, "
 TYPES += "client.created, client.updated, client.rotated, client.deleted"
 
 

@@ -184,7 +184,7 @@ def test_a_response_has_four_links_at_most(document: Part) -> None:
 def test_tags_are_described_in_a_reading_order(document: Part) -> None:
     tags = document["tags"]
     assert [tag["name"] for tag in tags] == [
-        "tenants", "bulk", "steps", "settings", "events", "webhooks", "clients", "partners", "usage", "health",
-        "openapi",
+        "tenants", "bulk", "steps", "invitations", "settings", "events", "webhooks", "clients", "partners", "usage",
+        "health", "openapi",
     ]  # fmt: skip
     assert all(tag["description"].endswith(".") for tag in tags)

@@ -18,7 +18,7 @@ from tests.support.database import postgresql
 TABLES = (
     "tenants", "erasures", "events", "idempotency", "usage", "runs", "steps", "feeds", "webhooks", "deliveries",
     "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "settings", "settings_history",
-    "clients", "assertions",
+    "clients", "assertions", "invitations",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ PREFIX = "provisioning_"
 NAMES = (
     "alembic_version", "tenants", "erasures", "events", "feeds", "usage", "idempotency", "runs", "steps",
     "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "partners",
-    "settings", "settings_history", "clients", "assertions",
+    "settings", "settings_history", "clients", "assertions", "invitations",
 )  # fmt: skip
 TABLES = {f"{PREFIX}{name}" for name in NAMES}
 

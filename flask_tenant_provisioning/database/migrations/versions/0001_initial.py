@@ -27,7 +27,7 @@ down_revision = None
 _TABLES = (
     "tenants", "erasures", "usage", "events", "feeds", "idempotency", "partners", "runs", "steps",
     "webhooks", "deliveries", "attempts", "bulk_jobs", "bulk_chunks", "bulk_keys", "settings", "settings_history",
-    "clients", "assertions",
+    "clients", "assertions", "invitations",
 )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def upgrade() -> None:
     _create_bulk_jobs()
     _create_settings()
     _create_clients()
+    _create_invitations()
 
 
 def downgrade() -> None:
@@ -417,3 +418,36 @@ def _create_clients() -> None:
         key=("partner_id", "client_id", "jti_hash"),
     )
     _create_index("assertions", ["expires_at"])
+
+
+def _create_invitations() -> None:
+    _create_table(
+        "invitations",
+        Column("partner_id", ordered_text(255), nullable=False),
+        Column("id", Identifier, nullable=False),
+        Column("tenant_id", Identifier, nullable=False),
+        Column("email", String(254), nullable=False),
+        Column("email_key", ordered_text(1024), nullable=False),
+        Column("name", String(255)),
+        Column("locale", String(35)),
+        Column("state", String(16), nullable=False),
+        Column("generation", Integer, nullable=False),
+        Column("token_hash", String(64), nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("fence", Integer, nullable=False),
+        Column("due_at", Instant),
+        Column("sent_at", Instant),
+        Column("expires_at", Instant),
+        Column("ended_at", Instant),
+        Column("error_class", String(255)),
+        Column("error_message", String(500)),
+        Column("request_id", String(128)),
+        Column("traceparent", String(55)),
+        Column("version", Integer, nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
+        key=("partner_id", "id"),
+    )
+    _create_index("invitations", ["id"])
+    _create_index("invitations", ["partner_id", "tenant_id", "id"])
+    _create_index("invitations", ["due_at"], "due_at IS NOT NULL")
