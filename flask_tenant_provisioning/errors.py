@@ -362,8 +362,8 @@ class InvalidState(Conflict):
     title = "Invalid state"
     remedy = (
         "The state that `detail` names does not allow this. "
-        "A deleted tenant can only be read, restored and purged; a finished bulk job and an accepted invitation cannot be "
-        "changed; a client that authenticates by a key of its own has no secret."
+        "A deleted tenant can only be read, restored and purged; a finished bulk job and an accepted invitation "
+        "cannot be changed; a client that authenticates by a key of its own has no secret."
     )
 
 
