@@ -6,6 +6,17 @@ from typing import Any, Final
 
 from .models import (
     BulkJobFinishedEvent,
+    ClientCreatedEvent,
+    ClientDeletedEvent,
+    ClientRotatedEvent,
+    ClientUpdatedEvent,
+    InvitationAcceptedEvent,
+    InvitationCreatedEvent,
+    InvitationExpiredEvent,
+    InvitationFailedEvent,
+    InvitationResentEvent,
+    InvitationRevokedEvent,
+    InvitationSentEvent,
     OtherEvent,
     PartnerSettingsUpdatedEvent,
     PartnerUpdatedEvent,
@@ -41,6 +52,13 @@ Event = (
     | TenantPurgedEvent
     | TenantSettingsUpdatedEvent
     | BulkJobFinishedEvent
+    | InvitationCreatedEvent
+    | InvitationSentEvent
+    | InvitationFailedEvent
+    | InvitationResentEvent
+    | InvitationAcceptedEvent
+    | InvitationRevokedEvent
+    | InvitationExpiredEvent
     | PartnerUpdatedEvent
     | PartnerSettingsUpdatedEvent
     | WebhookCreatedEvent
@@ -48,6 +66,10 @@ Event = (
     | WebhookRotatedEvent
     | WebhookDeletedEvent
     | WebhookDisabledEvent
+    | ClientCreatedEvent
+    | ClientUpdatedEvent
+    | ClientRotatedEvent
+    | ClientDeletedEvent
     | WebhookTestEvent
     | OtherEvent
 )
@@ -65,6 +87,13 @@ BY_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
     "tenant.purged": TenantPurgedEvent.from_dict,
     "tenant.settings_updated": TenantSettingsUpdatedEvent.from_dict,
     "bulk_job.finished": BulkJobFinishedEvent.from_dict,
+    "invitation.created": InvitationCreatedEvent.from_dict,
+    "invitation.sent": InvitationSentEvent.from_dict,
+    "invitation.failed": InvitationFailedEvent.from_dict,
+    "invitation.resent": InvitationResentEvent.from_dict,
+    "invitation.accepted": InvitationAcceptedEvent.from_dict,
+    "invitation.revoked": InvitationRevokedEvent.from_dict,
+    "invitation.expired": InvitationExpiredEvent.from_dict,
     "partner.updated": PartnerUpdatedEvent.from_dict,
     "partner.settings_updated": PartnerSettingsUpdatedEvent.from_dict,
     "webhook.created": WebhookCreatedEvent.from_dict,
@@ -72,5 +101,9 @@ BY_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
     "webhook.rotated": WebhookRotatedEvent.from_dict,
     "webhook.deleted": WebhookDeletedEvent.from_dict,
     "webhook.disabled": WebhookDisabledEvent.from_dict,
+    "client.created": ClientCreatedEvent.from_dict,
+    "client.updated": ClientUpdatedEvent.from_dict,
+    "client.rotated": ClientRotatedEvent.from_dict,
+    "client.deleted": ClientDeletedEvent.from_dict,
     "webhook.test": WebhookTestEvent.from_dict,
 }

@@ -10,9 +10,12 @@ from .events import Event
 from .models import (
     BulkItem,
     BulkJob,
+    Client,
+    ClientSecret,
     Delivery,
     DeliveryHistory,
     Health,
+    Invitation,
     Partner,
     PartnerUsage,
     Probe,
@@ -276,6 +279,61 @@ CANCEL_PROVISIONING: Final[Operation[Provisioning]] = Operation(
     has_version=True,
     is_empty=False,
 )
+#: List a tenant's invitations, the oldest first, a page at a time
+LIST_INVITATIONS: Final[Operation[Page[Invitation]]] = Operation(
+    "list_invitations",
+    "GET",
+    "/tenants/{tenant_id}/invitations",
+    read_page(Invitation.from_dict),
+    query=frozenset(["cursor", "limit", "state"]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Invite a person to administer a tenant
+CREATE_INVITATION: Final[Operation[Invitation]] = Operation(
+    "create_invitation",
+    "POST",
+    "/tenants/{tenant_id}/invitations",
+    Invitation.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=False,
+    is_empty=False,
+)
+#: Read an invitation
+READ_INVITATION: Final[Operation[Invitation]] = Operation(
+    "read_invitation",
+    "GET",
+    "/tenants/{tenant_id}/invitations/{invitation_id}",
+    Invitation.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Send an invitation again
+RESEND_INVITATION: Final[Operation[Invitation]] = Operation(
+    "resend_invitation",
+    "POST",
+    "/tenants/{tenant_id}/invitations/{invitation_id}/resend",
+    Invitation.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
+#: Revoke an invitation: it cannot be accepted any more
+REVOKE_INVITATION: Final[Operation[Invitation]] = Operation(
+    "revoke_invitation",
+    "POST",
+    "/tenants/{tenant_id}/invitations/{invitation_id}/revoke",
+    Invitation.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
 #: Read a tenant's settings
 READ_SETTINGS: Final[Operation[Settings]] = Operation(
     "read_settings",
@@ -472,6 +530,72 @@ REDELIVER_DELIVERY: Final[Operation[Delivery]] = Operation(
     query=frozenset(["validate_only"]),
     has_key=True,
     has_version=False,
+    is_empty=False,
+)
+#: Create an API client
+CREATE_CLIENT: Final[Operation[ClientSecret]] = Operation(
+    "create_client",
+    "POST",
+    "/clients",
+    ClientSecret.from_dict,
+    query=frozenset(["partner", "validate_only"]),
+    has_key=True,
+    has_version=False,
+    is_empty=False,
+)
+#: List API clients, the oldest first, a page at a time
+LIST_CLIENTS: Final[Operation[Page[Client]]] = Operation(
+    "list_clients",
+    "GET",
+    "/clients",
+    read_page(Client.from_dict),
+    query=frozenset(["cursor", "limit", "partner"]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Read an API client
+READ_CLIENT: Final[Operation[Client]] = Operation(
+    "read_client",
+    "GET",
+    "/clients/{client_id}",
+    Client.from_dict,
+    query=frozenset([]),
+    has_key=False,
+    has_version=False,
+    is_empty=False,
+)
+#: Change some fields of an API client (RFC 7396)
+PATCH_CLIENT: Final[Operation[Client]] = Operation(
+    "patch_client",
+    "PATCH",
+    "/clients/{client_id}",
+    Client.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
+    is_empty=False,
+)
+#: Delete an API client
+DELETE_CLIENT: Final[Operation[None]] = Operation(
+    "delete_client",
+    "DELETE",
+    "/clients/{client_id}",
+    read_nothing,
+    query=frozenset(["validate_only"]),
+    has_key=False,
+    has_version=True,
+    is_empty=True,
+)
+#: Replace the secret of an API client
+ROTATE_CLIENT_SECRET: Final[Operation[ClientSecret]] = Operation(
+    "rotate_client_secret",
+    "POST",
+    "/clients/{client_id}/rotate-secret",
+    ClientSecret.from_dict,
+    query=frozenset(["validate_only"]),
+    has_key=True,
+    has_version=True,
     is_empty=False,
 )
 #: List partners by id, a page at a time

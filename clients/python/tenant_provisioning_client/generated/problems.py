@@ -117,6 +117,14 @@ class InsufficientPermission(Forbidden):
         return value
 
 
+class AddressNotAllowed(Forbidden):
+    """The API client may not be used at the address that the request came from."""
+
+    code = "address-not-allowed"
+    title = "Address not allowed"
+    remedy = "Send the request from one of the client's `networks`, or add the network of this address to them."
+
+
 class PartnerMissing(Forbidden):
     """The token does not name the partner on whose behalf the caller acts."""
 
@@ -148,7 +156,7 @@ class PartnerNotRegistered(Forbidden):
 
 
 class QuotaExceeded(Forbidden):
-    """The quota of tenants, webhooks or unfinished bulk jobs is used up."""
+    """The quota of tenants, webhooks, API clients, open invitations or unfinished bulk jobs is used up."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
@@ -235,6 +243,14 @@ class DeliveryNotFound(NotFound):
     remedy = "Check the id: there is no such delivery among those that you may see."
 
 
+class ClientNotFound(NotFound):
+    """The API client does not exist: the id is unknown, was deleted, or belongs to another partner."""
+
+    code = "client-not-found"
+    title = "Client not found"
+    remedy = "Check the id: there is no such client among those that you may see."
+
+
 class SettingsVersionNotFound(NotFound):
     """The settings have no such version, or it is older than the versions that are kept."""
 
@@ -249,6 +265,14 @@ class BulkJobNotFound(NotFound):
     code = "bulk-job-not-found"
     title = "Bulk job not found"
     remedy = "Check the id. Jobs are removed some time after they have finished."
+
+
+class InvitationNotFound(NotFound):
+    """The invitation does not exist: the id is unknown, or belongs to another tenant."""
+
+    code = "invitation-not-found"
+    title = "Invitation not found"
+    remedy = "Check the id: there is no such invitation among those of this tenant."
 
 
 class MethodNotAllowed(ProvisioningProblem):
@@ -322,11 +346,11 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The operation is not possible in the current state of the tenant or the bulk job."""
+    """The operation is not possible in the current state of the tenant, job, API client or invitation."""
 
     code = "invalid-state"
     title = "Invalid state"
-    remedy = "The state that `detail` names does not allow this. A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed."
+    remedy = "The state that `detail` names does not allow this. A deleted tenant can only be read, restored and purged; a finished bulk job and an accepted invitation cannot be changed; a client that authenticates by a key of its own has no secret."
 
     @property
     def tenant_status(self) -> str | None:
@@ -344,6 +368,12 @@ class InvalidState(Conflict):
     def provisioning_state(self) -> str | None:
         """The state of the provisioning, if that is the reason."""
         value: str | None = self.document.get("provisioning_state")
+        return value
+
+    @property
+    def invitation_state(self) -> str | None:
+        """The state of the invitation, if that is the reason."""
+        value: str | None = self.document.get("invitation_state")
         return value
 
 
@@ -397,6 +427,28 @@ class DuplicateRow(Conflict):
         """The number of the earlier row, counted from 1."""
         value: int = self.document["first_row"]
         return value
+
+
+class InvitationExists(Conflict):
+    """The tenant has an open invitation for this email address."""
+
+    code = "invitation-exists"
+    title = "Invitation already exists"
+    remedy = "Resend the invitation in `conflicting_invitation`, or revoke it first."
+
+    @property
+    def conflicting_invitation(self) -> str:
+        """The id of the open invitation for this address."""
+        value: str = self.document["conflicting_invitation"]
+        return value
+
+
+class InvitationsUnavailable(Conflict):
+    """This service invites nobody: the application has no function that sends invitations."""
+
+    code = "invitations-unavailable"
+    title = "Invitations unavailable"
+    remedy = "Give the tenant's administrator access in another way, or ask the operator to turn invitations on."
 
 
 class Gone(ProvisioningProblem):
@@ -586,6 +638,7 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "invalid-token": InvalidToken,
     "token-expired": TokenExpired,
     "insufficient-permission": InsufficientPermission,
+    "address-not-allowed": AddressNotAllowed,
     "partner-missing": PartnerMissing,
     "partner-suspended": PartnerSuspended,
     "partner-not-registered": PartnerNotRegistered,
@@ -597,8 +650,10 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "partner-not-found": PartnerNotFound,
     "webhook-not-found": WebhookNotFound,
     "delivery-not-found": DeliveryNotFound,
+    "client-not-found": ClientNotFound,
     "settings-version-not-found": SettingsVersionNotFound,
     "bulk-job-not-found": BulkJobNotFound,
+    "invitation-not-found": InvitationNotFound,
     "method-not-allowed": MethodNotAllowed,
     "not-acceptable": NotAcceptable,
     "body-too-slow": BodyTooSlow,
@@ -611,6 +666,8 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "settings-outdated": SettingsOutdated,
     "idempotency-in-progress": IdempotencyInProgress,
     "duplicate-row": DuplicateRow,
+    "invitation-exists": InvitationExists,
+    "invitations-unavailable": InvitationsUnavailable,
     "cursor-expired": CursorExpired,
     "precondition-failed": PreconditionFailed,
     "body-too-large": BodyTooLarge,
@@ -628,11 +685,13 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
 __all__ = [
     "BY_CODE",
     "BY_STATUS",
+    "AddressNotAllowed",
     "AuthenticationRequired",
     "BadRequest",
     "BodyTooLarge",
     "BodyTooSlow",
     "BulkJobNotFound",
+    "ClientNotFound",
     "Conflict",
     "ContentTooLarge",
     "CursorExpired",
@@ -650,6 +709,9 @@ __all__ = [
     "InvalidParameter",
     "InvalidState",
     "InvalidToken",
+    "InvitationExists",
+    "InvitationNotFound",
+    "InvitationsUnavailable",
     "LicenseExpired",
     "MalformedJson",
     "MalformedUpload",

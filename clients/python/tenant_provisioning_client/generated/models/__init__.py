@@ -1,6 +1,7 @@
 """Contains all the data models used in inputs/outputs"""
 
 from .actor import Actor
+from .admin import Admin
 from .attempt import Attempt
 from .bulk_item import BulkItem
 from .bulk_item_state import BulkItemState
@@ -10,6 +11,20 @@ from .bulk_job_mode import BulkJobMode
 from .bulk_job_operation import BulkJobOperation
 from .bulk_job_state import BulkJobState
 from .change import Change
+from .client import Client
+from .client_authentication import ClientAuthentication
+from .client_created_event import ClientCreatedEvent
+from .client_deleted_event import ClientDeletedEvent
+from .client_jwks_type_0 import ClientJwksType0
+from .client_permissions_item import ClientPermissionsItem
+from .client_rotated_event import ClientRotatedEvent
+from .client_secret import ClientSecret
+from .client_secret_authentication import ClientSecretAuthentication
+from .client_secret_jwks_type_0 import ClientSecretJwksType0
+from .client_secret_permissions_item import ClientSecretPermissionsItem
+from .client_secret_status import ClientSecretStatus
+from .client_status import ClientStatus
+from .client_updated_event import ClientUpdatedEvent
 from .database_health import DatabaseHealth
 from .database_health_status import DatabaseHealthStatus
 from .delivery import Delivery
@@ -17,8 +32,15 @@ from .delivery_history import DeliveryHistory
 from .delivery_history_state import DeliveryHistoryState
 from .delivery_state import DeliveryState
 from .effective_settings import EffectiveSettings
+from .event_client import EventClient
+from .event_client_authentication import EventClientAuthentication
+from .event_client_jwks_type_0 import EventClientJwksType0
+from .event_client_permissions_item import EventClientPermissionsItem
+from .event_client_status import EventClientStatus
 from .event_envelope import EventEnvelope
 from .event_envelope_changes import EventEnvelopeChanges
+from .event_invitation import EventInvitation
+from .event_invitation_state import EventInvitationState
 from .event_partner import EventPartner
 from .event_partner_status import EventPartnerStatus
 from .event_tenant import EventTenant
@@ -35,6 +57,16 @@ from .finished_bulk_job_state import FinishedBulkJobState
 from .health import Health
 from .health_status import HealthStatus
 from .input_error import InputError
+from .invitation import Invitation
+from .invitation_accepted_event import InvitationAcceptedEvent
+from .invitation_created_event import InvitationCreatedEvent
+from .invitation_error import InvitationError
+from .invitation_expired_event import InvitationExpiredEvent
+from .invitation_failed_event import InvitationFailedEvent
+from .invitation_resent_event import InvitationResentEvent
+from .invitation_revoked_event import InvitationRevokedEvent
+from .invitation_sent_event import InvitationSentEvent
+from .invitation_state import InvitationState
 from .other_event import OtherEvent
 from .other_event_data import OtherEventData
 from .partner import Partner
@@ -97,6 +129,7 @@ from .worker_health_status import WorkerHealthStatus
 
 __all__ = (
     "Actor",
+    "Admin",
     "Attempt",
     "BulkItem",
     "BulkItemState",
@@ -106,6 +139,20 @@ __all__ = (
     "BulkJobOperation",
     "BulkJobState",
     "Change",
+    "Client",
+    "ClientAuthentication",
+    "ClientCreatedEvent",
+    "ClientDeletedEvent",
+    "ClientJwksType0",
+    "ClientPermissionsItem",
+    "ClientRotatedEvent",
+    "ClientSecret",
+    "ClientSecretAuthentication",
+    "ClientSecretJwksType0",
+    "ClientSecretPermissionsItem",
+    "ClientSecretStatus",
+    "ClientStatus",
+    "ClientUpdatedEvent",
     "DatabaseHealth",
     "DatabaseHealthStatus",
     "Delivery",
@@ -113,8 +160,15 @@ __all__ = (
     "DeliveryHistoryState",
     "DeliveryState",
     "EffectiveSettings",
+    "EventClient",
+    "EventClientAuthentication",
+    "EventClientJwksType0",
+    "EventClientPermissionsItem",
+    "EventClientStatus",
     "EventEnvelope",
     "EventEnvelopeChanges",
+    "EventInvitation",
+    "EventInvitationState",
     "EventPartner",
     "EventPartnerStatus",
     "EventTenant",
@@ -131,6 +185,16 @@ __all__ = (
     "Health",
     "HealthStatus",
     "InputError",
+    "Invitation",
+    "InvitationAcceptedEvent",
+    "InvitationCreatedEvent",
+    "InvitationError",
+    "InvitationExpiredEvent",
+    "InvitationFailedEvent",
+    "InvitationResentEvent",
+    "InvitationRevokedEvent",
+    "InvitationSentEvent",
+    "InvitationState",
     "OtherEvent",
     "OtherEventData",
     "Partner",

@@ -1,6 +1,6 @@
 from typing import Literal
 
-QueueHealthKind = Literal["bulk jobs", "deliveries", "events", "steps"] | str
+QueueHealthKind = Literal["bulk jobs", "deliveries", "events", "invitations", "steps"] | str
 
 
 def check_queue_health_kind(value: str) -> QueueHealthKind:
