@@ -134,7 +134,8 @@ def read_credentials(form: Mapping[str, str], authorization: str | None) -> Cred
     """Return the credentials in a form and an ``Authorization`` header.
 
     A header of another scheme than Basic, which many programs send to every address, does not count beside a form
-    with credentials. Raises `InvalidRequestError` for more than one kind and for parts of one, and `InvalidClient` for none.
+    with credentials. Raises `InvalidRequestError` for more than one kind and for parts of one, and `InvalidClient` for
+    none.
     """
     names = {name for name in ("client_secret", "client_assertion", "client_assertion_type") if name in form}
     if names and authorization is not None and not authorization.lower().startswith("basic"):
