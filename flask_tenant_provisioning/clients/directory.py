@@ -41,8 +41,8 @@ class CachedClient(NamedTuple):
 class ClientCache:
     """The clients of one mount, each at most `PROVISIONING_PARTNER_CACHE_SECONDS` old.
 
-    A change that this process commits is seen at once: its event drops the client from the cache.
-    `mount.once(ClientCache)` is a mount's.
+    A change that this process commits is seen at once: its event drops the client from the cache, which follows the
+    events from the first client's token on. `mount.once(ClientCache)` is a mount's.
     """
 
     def __init__(self, mount: Mount) -> None:
@@ -54,7 +54,7 @@ class ClientCache:
         )
         self._used_minutes: dict[Key, int] = {}
         self._lock = threading.Lock()
-        mount.storage.subscribe(self._drop_changed)
+        self._follows_events = False
 
     def require_valid(self, principal: Principal, address: str | None) -> Principal:
         """Return the principal of a client's token with the permissions that the client still has.
@@ -107,6 +107,11 @@ class ClientCache:
             )
 
     def _read(self, key: Key) -> CachedClient | Literal[False]:
+        if not self._follows_events:
+            with self._lock:
+                if not self._follows_events:
+                    self._storage.subscribe(self._drop_changed)
+                    self._follows_events = True
         client = self._storage.read(partial(actions.find_client, partner=key[0], client_id=key[1]))
         return False if client is None else _make_cached_client(client)
 

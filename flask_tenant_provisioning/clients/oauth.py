@@ -133,9 +133,13 @@ class AuthenticatedClient:
 def read_credentials(form: Mapping[str, str], authorization: str | None) -> Credentials:
     """Return the credentials in a form and an ``Authorization`` header.
 
-    Raises `InvalidRequestError` for more than one kind and for parts of one, and `InvalidClient` for none.
+    A header of another scheme than Basic, which many programs send to every address, does not count beside a form
+    with credentials. Raises `InvalidRequestError` for more than one kind and for parts of one, and `InvalidClient` for
+    none.
     """
     names = {name for name in ("client_secret", "client_assertion", "client_assertion_type") if name in form}
+    if names and authorization is not None and not authorization.lower().startswith("basic"):
+        authorization = None
     if (authorization is not None) + ("client_secret" in names) + bool(names - {"client_secret"}) > 1:
         raise InvalidRequestError("Authenticate in one way: header, client_secret or client_assertion.")
     if authorization is not None:

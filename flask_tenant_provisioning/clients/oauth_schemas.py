@@ -113,10 +113,13 @@ class AuthorizationServerSchema(StrictSchema):
         metadata=describe("Where clients revoke tokens.", "https://api.example.com/provisioning/oauth/revoke")
     )
     jwks_uri = fields.String(
-        metadata=describe(
-            "Where the key is that verifies the tokens; absent where it is a shared secret.",
-            "https://api.example.com/provisioning/oauth/jwks",
-        )
+        metadata={
+            "optional": True,
+            **describe(
+                "Where the key is that verifies the tokens; absent where it is a shared secret.",
+                "https://api.example.com/provisioning/oauth/jwks",
+            ),
+        }
     )
     scopes_supported = fields.List(
         fields.String(), metadata=describe("All permissions of this API.", ["tenant:create", "tenant:read"])
@@ -150,13 +153,20 @@ class TokenKeySchema(StrictSchema):
     kid = fields.String(metadata=describe("Its id, which tokens name in their header.", "NzbLsXh8uDCcd-6MNwXF4W_7"))
     use = fields.String(metadata=describe("What it is for: signatures.", "sig"))
     alg = fields.String(metadata=describe("The algorithm of the tokens.", "ES256"))
-    crv = fields.String(metadata=describe("The curve; absent for RSA.", "P-256"))
+    crv = fields.String(metadata={"optional": True, **describe("The curve; absent for RSA.", "P-256")})
     x = fields.String(
         metadata=describe("The x coordinate; absent for RSA.", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvR")
     )
-    y = fields.String(metadata=describe("The y coordinate; only of P-256.", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI"))
-    n = fields.String(metadata=describe("The modulus; only of RSA.", "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiA"))
-    e = fields.String(metadata=describe("The exponent; only of RSA.", "AQAB"))
+    y = fields.String(
+        metadata={
+            "optional": True,
+            **describe("The y coordinate; only of P-256.", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI"),
+        }
+    )
+    n = fields.String(
+        metadata={"optional": True, **describe("The modulus; only of RSA.", "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiA")}
+    )
+    e = fields.String(metadata={"optional": True, **describe("The exponent; only of RSA.", "AQAB")})
 
 
 class TokenKeysSchema(StrictSchema):

@@ -100,6 +100,39 @@ EXCEPTIONS = (
         lambda sent: sent.is_refusal(400, "validation-error") and _names(sent) == {"#/url"},
     ),
     Exemption(
+        "credentials that are none",
+        "RejectedPositiveData",
+        "Which clients there are, what they may do and which kinds of credentials go together is in no schema.",
+        lambda sent: sent.status in (400, 401) and {*sent.answer} == {"error", "error_description"},
+    ),
+    Exemption(
+        "a client with more than its creator has",
+        "RejectedPositiveData",
+        "What a client may be given depends on the permissions of the caller's token.",
+        lambda sent: sent.is_refusal(403, "insufficient-permission"),
+    ),
+    Exemption(
+        "keys that do not fit a client",
+        "RejectedPositiveData",
+        "Which kind of key a client has, and whether the members of one make a key, depends on more than one member.",
+        lambda sent: (
+            sent.is_refusal(400, "validation-error")
+            and all(name.startswith(("#/jwks", "#/networks", "#/jwks_url")) for name in _names(sent))
+        ),
+    ),
+    Exemption(
+        "an object that JSON readers read in two ways",
+        "RejectedPositiveData",
+        "Keys of a client are an object of any members to a schema, and no JSON may hold NULs or such integers.",
+        lambda sent: sent.is_refusal(400, "malformed-json"),
+    ),
+    Exemption(
+        "a rotation of what has no secret",
+        "RejectedPositiveData",
+        "A client that authenticates by a key of its own has no secret.",
+        lambda sent: sent.is_refusal(409, "conflict"),
+    ),
+    Exemption(
         "a parent below which it cannot stand",
         "RejectedPositiveData",
         "Which partners there are, and who stands above whom, depends on the requests before.",

@@ -61,6 +61,7 @@ def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
         _renew_email(case)
         _expect_nothing(case)
         _aim(case)
+        _sign_in(case)
         _vary(case, case.meta)
     return case
 
@@ -108,6 +109,15 @@ def _aim(case: Case[Any]) -> None:
         case.body = {**body, "partner": ("acme", "initech")[next(_numbers) % 2]}
     if "/webhooks" in case.path and isinstance(body, dict):
         case.body = {**body, **{name: value for name, value in _AIMS.items() if name in body}}
+
+
+def _sign_in(case: Case[Any]) -> None:
+    """Send the credentials of a client that there is in one of two forms of the OAuth endpoints."""
+    if case.path not in ("/oauth/token", "/oauth/revoke") or not isinstance(case.body, dict) or next(_numbers) % 2:
+        return
+    client = json.loads(Path("signs_in.json").read_text("utf-8"))
+    kept = {name: value for name, value in case.body.items() if name in ("grant_type", "token") and value}
+    case.body = {**kept, "client_id": client["client"], "client_secret": client["secret"]}
 
 
 def _vary(case: Case[Any], meta: CaseMetadata) -> None:

@@ -27,13 +27,16 @@ PREFIX = "/api/provisioning"
 _TENANTS = 60
 #: Endpoints that are asked for, each with a delivery; and those that are there to be deleted.
 _ENDPOINTS, _DOOMED = 20, 20
+#: API clients that are asked for, and those that are there to be deleted; the first one signs in.
+_CLIENTS, _RETIRED = 20, 20
 #: Bulk jobs that have ended, each with what came of its rows; and those that are cancelled, of so many rows that no
 #: worker is faster.
 _JOBS, _CANCELLED, _ROWS = 20, 10, 3000
 #: How long the jobs are waited for, in seconds.
 _PATIENCE = 60
-#: As many webhooks as it makes, and to this machine alone.
-_WEBHOOKS = {
+#: As many webhooks and API clients as it makes, and to this machine alone.
+_LIMITS = {
+    "FLASK_PROVISIONING_CLIENT_LIMIT": "10000",
     "FLASK_PROVISIONING_WEBHOOK_LIMIT": "10000",
     "FLASK_PROVISIONING_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.1/32"]',
 }
@@ -42,12 +45,16 @@ _STATES: tuple[tuple[str, ...], ...] = ((), ("POST /suspend",), ("DELETE ",), ("
 
 
 class Quickstart(NamedTuple):
-    """A running server, who calls it, another partner's administrator, and the ids that are there, by what has them."""
+    """A running server, who calls it, another partner's administrator, and the ids that are there, by what has them.
+
+    `signs_in` is an API client with its secret, of which no request changes anything.
+    """
 
     port: int
     token: str
     stranger: str
     ids: dict[str, list[str]]
+    signs_in: dict[str, Any]
 
     @property
     def base(self) -> str:
@@ -74,16 +81,20 @@ def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
     with _new_database(database) as url:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
         environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
-        environment |= _WEBHOOKS
+        environment |= _LIMITS
         port = demo.find_free_port()
         with demo.run_server(port, environment):
             stranger = demo.sign_token("partner-admin", "globex", environment)
-            quickstart = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {})
+            quickstart = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {}, {})
             if role == "provisioning-admin":
                 quickstart.ask("PUT /partners/initech", 201, {})
             quickstart.ids["tenants"] = list(_create_tenants(quickstart))
             quickstart.ids["webhooks"] = [_endpoint(quickstart) for _ in range(_ENDPOINTS)]
             quickstart.ids["doomed"] = [_endpoint(quickstart) for _ in range(_DOOMED)]
+            clients = [_client(quickstart) for _ in range(1 + _CLIENTS + _RETIRED)]
+            quickstart.signs_in.update(clients[0])
+            ids = [str(client["client"]) for client in clients[1:]]
+            quickstart.ids["clients"], quickstart.ids["retired"] = ids[:_CLIENTS], ids[_CLIENTS:]
             quickstart.ids["deliveries"] = [_delivery(quickstart, webhook) for webhook in quickstart.ids["webhooks"]]
             quickstart.ids["jobs"] = list(
                 _wait_for_jobs(quickstart, [_job(quickstart, number) for number in range(_JOBS)])
@@ -128,6 +139,13 @@ def _endpoint(quickstart: Quickstart) -> str:
     """Create an endpoint that subscribes to no event, without a receiver; return its id."""
     body = {"url": "https://127.0.0.1/hook", "events": ["webhook.disabled"]}
     return str(quickstart.ask("POST /webhooks", 201, body)["webhook"])
+
+
+def _client(quickstart: Quickstart) -> dict[str, Any]:
+    """Create an API client; return it with its secret."""
+    body = {"name": "fuzzed", "permissions": ["tenant:read"]}
+    created: dict[str, Any] = quickstart.ask("POST /clients", 201, body)
+    return created
 
 
 def _delivery(quickstart: Quickstart, webhook: str) -> str:

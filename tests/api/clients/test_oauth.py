@@ -34,6 +34,7 @@ from tests.support.oauth import (
     post_secret,
     request_token,
 )
+from tests.support.openapi import DocumentedHost
 
 MakeApp = Callable[..., Flask]
 GRANT = "client_credentials"
@@ -153,6 +154,11 @@ def test_a_hook_of_the_host_may_have_read_the_form(make_app: MakeApp) -> None:
     assert post_secret(app, client).status_code == 200
     wrong = {**client, "secret": "wrong"}
     assert_error(post_secret(app, wrong), 401, "invalid_client", INVALID_CLIENT)
+
+
+def test_a_bearer_token_beside_a_form_with_credentials_does_not_count(app: Flask, client: dict[str, Any]) -> None:
+    form = {"grant_type": GRANT, "client_id": client["client"], "client_secret": client["secret"]}
+    assert request_token(app, form, {"Authorization": "Bearer abc"}).status_code == 200
 
 
 # RFC 6749 §5.2: invalid_request
@@ -493,6 +499,31 @@ def test_keys_are_published_where_they_are_asymmetric(make_app: MakeApp) -> None
 @pytest.mark.parametrize("path", ["/.well-known/oauth-authorization-server"])
 def test_errors_of_the_metadata_are_oauths(app: Flask, path: str) -> None:
     assert_error(app.test_client().get(f"{PREFIX}{path}?unknown=1"), 400, "invalid_request")
+
+
+# What the OpenAPI document says of all this
+
+
+def test_the_endpoints_answer_as_documented(make_app: MakeApp) -> None:
+    pem = make_private_key("mount", "ES256").private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    for config in ({}, {"PROVISIONING_CLIENT_PRIVATE_KEY": pem.decode()}):
+        app = make_app(**config)
+        documented, client = DocumentedHost(app), create_client(Caller(app))
+        documented.require(post_secret(app, client), "POST", "/oauth/token")
+        documented.require(request_token(app, {}), "POST", "/oauth/token")
+        documented.require(post_secret(app, client, filler="x" * 20_000), "POST", "/oauth/token")
+        for header in ({}, make_basic_header(client["client"], client["secret"])):
+            documented.require(
+                request_token(app, {"token": "x"}, header, f"{PREFIX}/oauth/revoke"), "POST", "/oauth/revoke"
+            )
+        paths = ["/.well-known/oauth-authorization-server", *(["/oauth/jwks"] if config else [])]
+        for path in paths:
+            for query in ("", "?unknown=1"):
+                documented.require(app.test_client().get(f"{PREFIX}{path}{query}"), "GET", path)
+        (form,) = documented.operation("POST", "/oauth/token")["requestBody"]["content"].items()
+        assert form == ("application/x-www-form-urlencoded", {"schema": {"$ref": "#/components/schemas/TokenRequest"}})
 
 
 # The log

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_tenant_provisioning.access.key_sets import KeySet, PublicKeys, parse_public_keys
 from tests.support.clock import Clock
 from tests.support.issuers import make_jwk
@@ -37,7 +39,7 @@ def test_many_threads_that_need_the_first_key_all_get_it() -> None:
 
 
 def test_private_and_malformed_keys_are_left_out() -> None:
-    malformed = [None, "text", {"kty": "oct", "k": "c2VjcmV0"}, {"kty": []}, {"kty": "RSA", "n": 5}, {"kty": "OKP"}]
+    malformed: list[Any] = [None, "text", {"kty": "oct", "k": "c2VjcmV0"}, {"kty": []}, {"kty": "RSA", "n": 5}]
     odd = [{"kty": "OKP", "crv": "X25519", "x": "A" * 43}, {**make_jwk("third"), "d": "AQAB"}, make_jwk("4", use="enc")]
     keys = parse_public_keys({"keys": [*malformed, *odd, make_jwk("first")]})
     assert {*keys} == {"first", None}
