@@ -117,7 +117,7 @@ class Mount(Api):
     host's application context.
     `url_refusal` returns the reason why webhooks must not be sent to a URL; None if they may.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host. `open_host_session`
-    returns the current session of the host's Flask-SQLAlchemy object, if `init_app` was given one.
+    returns the ORM session of the host's Flask-SQLAlchemy object, if `init_app` was given one.
     """
 
     name: str

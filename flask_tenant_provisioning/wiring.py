@@ -77,7 +77,7 @@ def build_mount(
         open_keyring=partial(load_keyring, app, config),
         url_refusal=partial(find_url_refusal, config, Resolver()),
         in_host=partial(enter_app_context, app),
-        open_host_session=getattr(db, "session", None) if is_flask_sqlalchemy(db) else None,
+        open_host_session=partial(getattr, db, "session", None) if is_flask_sqlalchemy(db) else None,
     )
     mount.guard = Guard(TokenVerifier(config, clock, authority), config)
     mount.engine = make_engine(mount)
