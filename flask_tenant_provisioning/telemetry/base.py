@@ -69,6 +69,8 @@ class Telemetry:
     """Records nothing. Code that serves requests looks at `is_on` first, so that it calls nothing while it is off."""
 
     is_on = False
+    #: Whether something has been found that takes spans or metrics; from then on it stays true.
+    has_receiver = False
 
     def is_recording(self) -> bool:
         """Return whether something takes spans or metrics at present."""

@@ -39,7 +39,7 @@ class ActiveTelemetry(Telemetry):
     ) -> None:
         self._prefix = prefix
         self._described: dict[RequestLabels, tuple[str, dict[str, str]]] = {}
-        self._is_recording = False
+        self.has_receiver = False
         self._look_at = -math.inf
         self._opentelemetry, self._prometheus = opentelemetry, prometheus
         self._meters: list[OtelMetrics | PrometheusMetrics] = []
@@ -50,14 +50,14 @@ class ActiveTelemetry(Telemetry):
 
     def is_recording(self) -> bool:
         """Return whether something takes spans or metrics at present. An SDK may be set up after the app is."""
-        if self._is_recording:
+        if self.has_receiver:
             return True
         now = time.monotonic()
         if now < self._look_at:
             return False
         self._look_at = now + LOOK_SECONDS
-        self._is_recording = any(self.find_sinks().values())
-        return self._is_recording
+        self.has_receiver = any(self.find_sinks().values())
+        return self.has_receiver
 
     def is_tracing(self) -> bool:
         """Return whether something takes spans at present."""

@@ -138,7 +138,7 @@ def test_a_stream_of_progress_that_breaks_is_followed_by_asking(
     connect: Connections, faulty: FaultyServer, caller: Caller, client_host: ClientHost
 ) -> None:
     time = Time()
-    client = connect(faulty.url, caller.token, time=time, timeout=0.3)
+    client = connect(faulty.url, caller.token, time=time)
     job = client.bulk.upload(ROWS, wait=False)
 
     def break_off(handler: Any) -> None:

@@ -226,7 +226,7 @@ def get_due_time(host: CeleryHost) -> str:
 def test_a_step_past_its_timeout_is_abandoned_and_tried_again(host: CeleryHost) -> None:
     release = threading.Event()
 
-    @host.provisioning.step("slow", timeout=0.05, backoff=5)
+    @host.provisioning.step("slow", timeout=2, backoff=5)
     def slow(context: StepContext) -> None:
         if context.attempt == 1:
             release.wait(20)

@@ -406,7 +406,7 @@ def test_a_step_runs_in_the_hosts_application_context(host: StepHost) -> None:
 def test_a_step_past_its_timeout_is_abandoned_and_tried_again(host: StepHost) -> None:
     late, waiting = threading.Event(), threading.Event()
 
-    @host.provisioning.step("slow", timeout=0.05, backoff=5)
+    @host.provisioning.step("slow", timeout=2, backoff=5)
     def slow(context: StepContext) -> None:
         if context.attempt == 1:
             waiting.wait(20)

@@ -320,7 +320,7 @@ def test_a_request_that_took_too_long_is_not_sent_again(make_sender: MakeSender)
         answer_once(OK)(sock, number)
         stay_silent(sock, number)
 
-    sender = make_sender(timeout=0.1)
+    sender = make_sender(timeout=1)
     with Receiver(behave) as receiver:
         send_webhook(sender, receiver)
         assert send_and_fail(sender, receiver.url())[0] == "timeout"
