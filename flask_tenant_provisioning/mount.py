@@ -122,7 +122,7 @@ class Mount(Api):
     content of a URL that it does not refuse (`webhooks.client.sender.Sender.fetch`).
     `client_tokens` issues and verifies API clients' access tokens; None only without a secret that could sign them.
     `entrance` is the WSGI middleware of an isolated mount, which receives requests before the host.
-    `open_host_session` returns the current session of the host's Flask-SQLAlchemy object, if `init_app` was given one.
+    `open_host_session` returns the ORM session of the host's Flask-SQLAlchemy object, if `init_app` was given one.
     """
 
     name: str

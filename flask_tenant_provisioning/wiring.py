@@ -85,7 +85,7 @@ def build_mount(
         fetch_url=Sender(make_guard(config, resolver), timeout=_FETCH_TIMEOUT_SECONDS).fetch,
         in_host=partial(enter_app_context, app),
         client_tokens=make_client_tokens(app, config, name, clock=clock, new_id=new_id),
-        open_host_session=getattr(db, "session", None) if is_flask_sqlalchemy(db) else None,
+        open_host_session=partial(getattr, db, "session", None) if is_flask_sqlalchemy(db) else None,
     )
     mount.guard = Guard(TokenVerifier(config, clock, authority, mount.client_tokens), config)
     mount.engine = make_engine(mount)

@@ -54,8 +54,8 @@ def _run(mount: Mount, work: Callable[[Session], T], host_session: Any) -> T:
     storage = mount.storage
     if host_session is None and storage.current_session is not None:
         return work(storage.current_session)
-    if host_session is None:
-        host_session = mount.open_host_session
+    if host_session is None and mount.open_host_session is not None:
+        host_session = mount.open_host_session()
     if host_session is None:
         return storage.transaction(work)
     # A scoped session, such as Flask-SQLAlchemy's, is called for the session of this scope.

@@ -86,13 +86,25 @@ def test_the_tasks_are_in_the_hosts_own_celery_app(host: CeleryHost) -> None:
         assert wait_for(lambda: read_tenant_status(partner, tenant) == "active")
 
     ours = sorted(name for name in host.celery.tasks if name.startswith("flask_tenant_provisioning"))
-    assert ours == [f"flask_tenant_provisioning.{name}" for name in ("bulk", "chores", "deliver", "sweep", "work")]
+    names = ("bulk", "chores", "deliver", "invite", "sweep", "work")
+    assert ours == [f"flask_tenant_provisioning.{name}" for name in names]
     assert host.done == ["host"]
+
+
+def test_celery_sends_an_invitation_when_the_steps_have_succeeded(host: CeleryHost) -> None:
+    host.provisioning.step("look")(lambda: host.done.append("step"))
+    host.provisioning.invite()(lambda admin: host.done.append(admin.email))
+    partner = host.open()
+    with host.run_worker():
+        tenant = partner.create(admin={"email": "jo@example.com"})
+        path = f"/tenants/{tenant['tenant']}/invitations"
+        assert wait_for(lambda: partner("GET", path).get_json()["items"][0]["state"] == "sent")
+    assert host.done == ["step", "jo@example.com"]
 
 
 def test_tasks_are_acknowledged_late(host: CeleryHost) -> None:
     host.open()
-    for name in ("work", "deliver", "bulk", "sweep", "chores"):
+    for name in ("work", "deliver", "bulk", "invite", "sweep", "chores"):
         task = host.celery.tasks[f"flask_tenant_provisioning.{name}"]
         assert (task.acks_late, task.reject_on_worker_lost, task.ignore_result) == (True, True, True)
 

@@ -285,6 +285,27 @@ def test_rollback_of_the_host_leaves_the_invitation_open(sign_up_host: SignUpHos
     assert sign_up_host.count_users() == 1
 
 
+def test_savepoints_of_the_host_are_no_commit(sign_up_host: SignUpHost) -> None:
+    partner = sign_up_host.open()
+    tenant = partner.create(admin=ADMIN)
+    sign_up_host.work()
+    token, heard, session = sign_up_host.outbox[0].token, [], sign_up_host.db.session
+    with (
+        invitation_accepted.connected_to(lambda app, event: heard.append(event["data"]["state"])),
+        sign_up_host.app.app_context(),
+    ):
+        savepoint = session.begin_nested()
+        sign_up_host.provisioning.accept_invitation(token)
+        savepoint.rollback()
+        session.commit()
+        assert (read_invitation(partner, tenant)["state"], heard) == ("sent", [])
+        with session.begin_nested():
+            sign_up_host.provisioning.accept_invitation(token)
+        assert heard == []
+        session.commit()
+    assert (read_invitation(partner, tenant)["state"], heard) == ("accepted", ["accepted"])
+
+
 def test_failing_insert_of_the_host_leaves_the_invitation_open(sign_up_host: SignUpHost) -> None:
     partner = sign_up_host.open()
     tenants = [partner.create(admin=ADMIN) for _ in range(2)]

@@ -330,10 +330,10 @@ def test_every_kind_of_work_is_looked_for_done_and_shown(host: StepHost) -> None
     mount = get_mount(host.app)
     lookout = DueCheck(mount.storage)
     assert not any(lookout.is_kind_due(kind) for kind in WORK_KINDS)
-    assert list(read_backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "events"]
+    assert list(read_backlog(mount.storage)) == ["steps", "deliveries", "bulk jobs", "invitations", "events"]
     assert len(make_worker(mount)._works) == len({kind for kind in WORK_KINDS if kind.make_work is not None})
     assert {kind for kind in WORK_KINDS if kind.task is None} == {STEPS, EVENTS}
     questions = " ".join(str(kind.select_waiting(mount.storage)) for kind in WORK_KINDS)
     due = {table.name for table in mount.storage.metadata.tables.values() if "due_at" in table.c}
-    assert len(due) == 4
+    assert len(due) == 5
     assert all(name in questions for name in due)
