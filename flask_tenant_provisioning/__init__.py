@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .config import ConfigurationError as ConfigurationError
     from .errors import ProvisioningError as ProvisioningError
     from .extension import TenantProvisioning as TenantProvisioning
+    from .isolation.context import current_tenant as current_tenant, tenant_required as tenant_required
     from .settings.tenant_settings import TenantSettings as TenantSettings
     from .steps.context import StepAbandoned as StepAbandoned, StepContext as StepContext, StepFailed as StepFailed
     from .steps.export import to_folder as to_folder
@@ -31,7 +32,9 @@ _HOMES = {
     "TenantProvisioning": ".extension",
     "TenantSettings": ".settings.tenant_settings",
     "current_principal": ".access.guard",
+    "current_tenant": ".isolation.context",
     "requires": ".access.guard",
+    "tenant_required": ".isolation.context",
     "to_folder": ".steps.export",
 }
 

@@ -80,6 +80,7 @@ provisioning = ProvisioningGroup(
             "partners": ".partners:partner_commands",
             "purge": ".maintenance:purge",
             "rekey": ".maintenance:rekey",
+            "run": ".run:run",
             "settings": ".settings:settings_commands",
             "tenants": ".tenants:tenant_commands",
             "token": ".token:token",
