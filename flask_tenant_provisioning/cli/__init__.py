@@ -74,6 +74,7 @@ provisioning = ProvisioningGroup(
             "doctor": ".doctor.command:doctor",
             "events": ".events:event_commands",
             "docs-link": ".docs:docs_link",
+            "isolation": ".isolation:isolation_commands",
             "jobs": ".jobs:job_commands",
             "license": ".license:license_commands",
             "openapi": ".docs:openapi",

@@ -28,16 +28,21 @@ if TYPE_CHECKING:
         SessionKey as SessionKey,
         Subdomain as Subdomain,
     )
+    from .rows import RowLevelSecurity as RowLevelSecurity
+    from .strategy import Fault as Fault, Strategy as Strategy
     from .tenant import CurrentTenant as CurrentTenant
 
 _HOMES = {
     "Claim": ".resolvers",
     "CurrentTenant": ".tenant",
     "Domain": ".resolvers",
+    "Fault": ".strategy",
     "Header": ".resolvers",
     "PathPrefix": ".resolvers",
     "Resolver": ".resolvers",
+    "RowLevelSecurity": ".rows",
     "SessionKey": ".resolvers",
+    "Strategy": ".strategy",
     "Subdomain": ".resolvers",
     "TenantConflict": ".refusals",
     "TenantConfusion": ".refusals",

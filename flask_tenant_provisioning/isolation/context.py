@@ -44,6 +44,9 @@ class Scope:
     request: Any = None
     task_id: str | None = None
     outer: Scope | None = None
+    #: Called at the end of the block or the task, by the id of the session that they are about; None for a request,
+    #: at whose end the host drops its session.
+    exits: dict[int, Callable[[], None]] | None = None
 
     def is_visible(self) -> bool:
         """Return whether the scope counts for the code that runs now."""
@@ -59,6 +62,8 @@ class Declaration(Protocol):
     def name(self) -> str: ...
     @property
     def resolvers(self) -> Sequence[Any]: ...
+    @property
+    def strategy(self) -> Any: ...
     def resolve(self, request: Request) -> CurrentTenant | None:
         """Return the tenant of a request, or None if it names none. Raises `TenantRefused`."""
 
@@ -147,9 +152,6 @@ def require_request_tenant() -> CurrentTenant:
 
 def resolve_request() -> None:
     """Ask the resolvers for the tenant of this request. Raises `TenantRefused`. A ``before_request`` function."""
-    endpoint = request.endpoint or ""
-    if endpoint.rpartition(".")[2] == "static" or request.blueprint in get_mounts(_get_app()):
-        return  # the host's static files, and the API, whose requests are a partner's
     scope = _find_request_scope()
     if scope is not None and scope.refusal is not None:
         raise scope.refusal
@@ -164,6 +166,9 @@ def _find_request_scope() -> Scope | None:
     declarations = [declared for declared in get_declarations(app).values() if declared.resolvers]
     if not declarations:
         return None
+    endpoint = request.endpoint or ""
+    if endpoint.rpartition(".")[2] == "static" or request.blueprint in get_mounts(app):
+        return None  # the host's static files, and the API, whose requests are a partner's
     # While the resolvers run there is no tenant: a function of the host's that asks for it gets none.
     environ[_REQUEST_KEY] = scope = Scope(declarations[0].name, app=app)
     try:
@@ -189,23 +194,36 @@ def open_scope(mount_name: str, tenant: CurrentTenant) -> Iterator[CurrentTenant
             f"The code of tenant {outer_id} has opened a context of tenant {tenant.id}: leave the first one before."
         )
     within = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
-    scope = Scope(mount_name, tenant.id, tenant, app=_get_app(), request=within, outer=_scope.get())
+    scope = Scope(mount_name, tenant.id, tenant, app=_get_app(), request=within, outer=_scope.get(), exits={})
     _scope.set(scope)
     try:
         yield tenant
+    except BaseException:
+        with contextlib.suppress(TenantConflict):
+            _run_exits(scope)
+        raise
+    else:
+        _run_exits(scope)
     finally:
         _scope.set(scope.outer)
 
 
+def _run_exits(scope: Scope) -> None:
+    while scope.exits:
+        scope.exits.popitem()[1]()
+
+
 def enter_task(mount_name: str, task_id: str, tenant_id: str | None) -> None:
     """Begin a task: its tenant, or none, is the current one until `leave_task`."""
-    _scope.set(Scope(mount_name, tenant_id, task_id=task_id, outer=_scope.get()))
+    _scope.set(Scope(mount_name, tenant_id, task_id=task_id, outer=_scope.get(), exits={}))
 
 
 def leave_task(task_id: str) -> None:
     """End a task, and every scope that it has left open."""
     scope = _scope.get()
     while scope is not None:
+        with contextlib.suppress(TenantConflict):
+            _run_exits(scope)
         if scope.task_id == task_id:
             _scope.set(scope.outer)
             return

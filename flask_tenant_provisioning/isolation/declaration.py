@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
@@ -12,6 +13,7 @@ from ..config import ConfigurationError
 from .context import ISOLATION_KEY, open_scope, resolve_request
 from .refusals import TenantConfusion, TenantUnknown
 from .resolvers import MAX_NAME_LENGTH, Resolver, make_resolver
+from .strategy import Strategy
 from .tenant import CurrentTenant
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class Isolation:
         self.name = name
         #: The resolvers, in the order in which they are asked.
         self.resolvers: tuple[Resolver, ...] = ()
+        #: What keeps the data of tenants apart, or None.
+        self.strategy: Strategy | None = None
         self._is_installed = False
 
     def resolve_by(self, *resolvers: Resolver | Callable[[Request], Any]) -> None:
@@ -62,6 +66,56 @@ class Isolation:
         if self.resolvers and not any(declared.resolvers for declared in declarations.values()):
             app.before_request(resolve_request)
         declarations[self.name] = self
+        if self.strategy is not None:
+            with app.app_context():
+                self.strategy.require_postgresql()
+
+    def use(self, strategy: Strategy) -> None:
+        """Keep the data of tenants apart by a strategy.
+
+        ::
+
+            from flask_tenant_provisioning.isolation import RowLevelSecurity
+
+            provisioning.isolation.use(RowLevelSecurity(db.metadata, session=db.session))
+
+        Raises `ConfigurationError` for a second call, and after `init_app`.
+        """
+        if self.strategy is not None or self._is_installed:
+            raise ConfigurationError("Call provisioning.isolation.use once, before init_app.")
+        self.strategy = strategy
+
+    def set_tenant(self, session: Any, tenant_id: str) -> None:
+        """Let the rest of a session's transaction work for a tenant, in hooks, whose session is the API's.
+
+        ::
+
+            @provisioning.hook("tenant.create")
+            def open_workspace(session, tenant):
+                provisioning.isolation.set_tenant(session, tenant["tenant"])
+                session.add(Workspace(tenant_id=tenant["tenant"]))
+        """
+        self._require_strategy().set_tenant(session, tenant_id)
+
+    def bypass(self, reason: str, *, write: bool = False) -> AbstractContextManager[Any]:
+        """Return a context manager with a session that sees the rows of all tenants, for operators.
+
+        ::
+
+            with provisioning.isolation.bypass("monthly invoices") as session:
+                session.scalars(select(Invoice))
+
+        It connects by the strategy's `operators`, a role of its own, and reads only; with `write` it commits at the
+        end of the block. Each use is logged as a warning, with its reason. The host's own session stays bound to the
+        current tenant. Entering it raises `TenantConflict` within a tenant's context, and `ConfigurationError` without
+        a reason, without `operators`, and for a role that does not pass by the policies.
+        """
+        return self._require_strategy().bypass(reason, write=write)
+
+    def _require_strategy(self) -> Strategy:
+        if self.strategy is None:
+            raise ConfigurationError("Name a strategy first: provisioning.isolation.use(RowLevelSecurity(…)).")
+        return self.strategy
 
     def resolve(self, request: Request) -> CurrentTenant | None:
         """Return the tenant of a request, or None if it names none. Raises `TenantRefused`."""

@@ -47,6 +47,7 @@ CHECKS: Mapping[str, Check] = {
     "middleware": host.check_middleware,
     "routes": host.check_routes,
     "isolation": isolation.check_isolation,
+    "isolated-rows": isolation.check_isolated_rows,
     "cursors": secrets.check_cursor_secret,
     "rate-limits": rate_limits.check_rate_limits,
     "webhook-keys": secrets.check_webhook_keys,
