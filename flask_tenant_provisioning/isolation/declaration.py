@@ -68,7 +68,7 @@ class Isolation:
         declarations[self.name] = self
         if self.strategy is not None:
             with app.app_context():
-                self.strategy.require_postgresql()
+                self.strategy.prepare()
 
     def use(self, strategy: Strategy) -> None:
         """Keep the data of tenants apart by a strategy.

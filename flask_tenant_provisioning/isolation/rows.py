@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy.orm import Session, SessionTransaction, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from ..config import ConfigurationError
@@ -36,7 +36,11 @@ from .strategy import Fault
 logger = logging.getLogger(__name__)
 #: The execution option of a connection that holds the tenant of its transaction.
 _OPTION = "flask_tenant_provisioning_tenant"
+#: The option of a connection whose tenant is sent before each statement.
+_IS_SENT_AGAIN = "flask_tenant_provisioning_is_sent_again"
 _UNMANAGED = object()
+#: Statements that read no rows, and may have to clean up after a context.
+_SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 _SET = "SELECT set_config(%s, %s, true)"
 APPLY_ADVICE = "run `flask provisioning isolation apply` as the owner of the tables"
 ROLE_ADVICE = "connect with a role of its own: CREATE ROLE app LOGIN NOSUPERUSER NOBYPASSRLS, and grant it the tables"
@@ -110,11 +114,20 @@ class RowLevelSecurity:
             raise ConfigurationError(f"exempt names {min(unknown)!r}, which is no table.")
         return [table for table in tables if self.column in table.columns and table.fullname not in self._exempt]
 
-    def require_postgresql(self) -> None:
-        """Raise `ConfigurationError` if the session has another database. Opens no connection."""
-        for engine in self._find_engines():
+    def prepare(self) -> None:
+        """Listen to the engines of the session, in the context of an app. Opens no connection.
+
+        Raises `ConfigurationError` for another database than PostgreSQL, and before the host's Flask-SQLAlchemy is
+        initialized.
+        """
+        try:
+            engines = self._find_engines()
+        except (RuntimeError, KeyError) as error:
+            raise ConfigurationError("Call db.init_app(app) before provisioning.init_app(app).") from error
+        for engine in engines:
             if engine.dialect.name != "postgresql":
                 raise ConfigurationError(WHY_POSTGRESQL.format(engine.dialect.name))
+            self._listen_to(engine)
 
     def set_tenant(self, session: Session, tenant_id: str) -> None:
         """Let the rest of a session's transaction work for a tenant, as a hook's does for the tenant that it gets."""
@@ -210,16 +223,24 @@ class RowLevelSecurity:
     def _listen(self, session: Any) -> None:
         event.listen(session, "after_begin", self._bind)
 
-    def _bind(self, session: Session, _transaction: Any, connection: Connection) -> None:
+    def _listen_to(self, engine: Engine) -> None:
+        event.listen(engine, "before_cursor_execute", self._verify)
+        self._heard_engines.add(engine)
+
+    def _bind(self, session: Session, transaction: SessionTransaction, connection: Connection) -> None:
         """Tell the database whose the transaction is that begins, and check once that its policies hold."""
         engine = connection.engine
         if engine not in self._safe_engines:
             self._require_safe(session, connection)
-        before = connection.get_execution_options().get(_OPTION)
+        if transaction.nested:
+            self._verify(connection)
+            return
+        before = connection.get_execution_options().get(_OPTION, _UNMANAGED)
         scope = find_scope()
         tenant_id = None if scope is None else scope.tenant_id
-        connection.execution_options(**{_OPTION: tenant_id})
-        if tenant_id is not None or before is not None:
+        connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: False})
+        # A connection that served a transaction before may be in one of the host's, which still has that one's tenant.
+        if tenant_id is not None or before is not _UNMANAGED:
             self._send_tenant(connection, tenant_id or "")
         if session.info.get(_OPTION) not in (None, tenant_id):
             session.expire_all()  # a session that the host keeps: what it has of the tenant before is loaded again
@@ -240,27 +261,27 @@ class RowLevelSecurity:
         except connection.dialect.loaded_dbapi.Error:
             connection.exec_driver_sql(_SET, (self.setting, tenant_id))
 
-    def _verify(self, connection: Connection, *_: Any) -> None:
+    def _verify(self, connection: Connection, _cursor: Any = None, statement: str = "", *_: Any) -> None:
         """Require the tenant of the transaction in which a statement runs to be the current one.
 
         A transaction that began without a tenant, such as by a resolver, becomes that of the tenant that is found.
         """
         bound = connection.get_execution_options().get(_OPTION, _UNMANAGED)
-        if bound is _UNMANAGED:
+        if bound is _UNMANAGED or statement.startswith(_SAVEPOINTS):
             return
         tenant_id = get_tenant_id()
         if tenant_id == bound:
+            if connection.get_execution_options().get(_IS_SENT_AGAIN):
+                self._send_tenant(connection, tenant_id or "")
             return
         if bound is not None:
             raise TenantConflict(
                 f"This transaction is one of tenant {bound}, and the code runs for {tenant_id or 'none'}: "
                 "commit or roll back at the end of a tenant's context."
             )
-        if connection.in_nested_transaction():
-            # A rollback to the savepoint takes the setting back, so it is set for each statement until then.
-            self._send_tenant(connection, tenant_id or "")
-            return
-        connection.execution_options(**{_OPTION: tenant_id})
+        # A rollback to a savepoint takes back a setting that was made after it, which is therefore sent again.
+        is_sent_again = connection.in_nested_transaction()
+        connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: is_sent_again})
         self._send_tenant(connection, tenant_id or "")
 
     def _forget_rows(self, reference: Callable[[], Session | None]) -> None:
@@ -294,8 +315,7 @@ class RowLevelSecurity:
         if serious:
             raise ConfigurationError("Tenants' rows are not isolated: " + "; ".join(map(str, serious)))
         if engine not in self._heard_engines:
-            self._heard_engines.add(engine)
-            event.listen(engine, "before_cursor_execute", self._verify)
+            self._listen_to(engine)
             event.listen(connection, "before_cursor_execute", self._verify)  # it was there before the engine listened
         self._safe_engines.add(engine)
 
@@ -380,11 +400,12 @@ def _find_session_factory(session: Any) -> Callable[[], Session]:
     session = getattr(session, "session", session)
     if isinstance(session, scoped_session):
         session = session.session_factory
-    if isinstance(session, sessionmaker) or (isinstance(session, type) and issubclass(session, Session)):
+    if isinstance(session, sessionmaker) or (
+        isinstance(session, type) and issubclass(session, Session) and session is not Session
+    ):
         return session
     raise ConfigurationError(
-        f"session needs your scoped_session, sessionmaker or subclass of Session, not {session!r}: a single Session is "
-        "not told apart from the next one."
+        f"session needs your scoped_session, sessionmaker or subclass of Session, not {session!r}."
     )
 
 

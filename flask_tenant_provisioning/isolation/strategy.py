@@ -24,8 +24,8 @@ class Fault:
 class Strategy(Protocol):
     """How the data of tenants is kept apart. `RowLevelSecurity` is one."""
 
-    def require_postgresql(self) -> None:
-        """Raise `ConfigurationError` if the host's database does not suit. Opens no connection."""
+    def prepare(self) -> None:
+        """Bind the sessions of an app, in its context. Raises `ConfigurationError` if its database does not suit."""
 
     def apply(self, *, run: bool = True) -> list[str]:
         """Bring the database to what the strategy needs, or only return the statements. Returns the statements."""

@@ -170,7 +170,7 @@ def test_a_storm_through_a_pooler_in_transaction_mode_leaks_no_row(postgresql_da
         owner.run_as_owner(f"ALTER ROLE {role} SET search_path = {schema}")
         owner.close()
         through = pooled.set(query={"connect_timeout": "60"})
-        options = {"pool_size": POOL, "max_overflow": 0, "pool_timeout": 300}
+        options: dict[str, Any] = {"pool_size": POOL, "max_overflow": 0, "pool_timeout": 300}
         host = RowHost(postgresql_database, role, url=through, connect_args={"prepare_threshold": None}, **options)
         run_storm(host, 60, seed=7)
         host.close()

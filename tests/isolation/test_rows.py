@@ -208,6 +208,64 @@ def test_a_transaction_of_one_tenant_serves_no_other_and_nobody(host: RowHost, t
             host.session.rollback()
 
 
+def test_a_savepoint_of_another_tenant_is_refused(host: RowHost, tenants: Two) -> None:
+    one, other = tenants
+    context = host.provisioning.tenant_context
+    with host.app.app_context():
+        with context(one["tenant"]):
+            assert len(host.list_names()) == 2
+        for manager in (context(other["tenant"]), contextlib.nullcontext()):
+            with manager:
+                savepoint = host.session.begin_nested()
+                with pytest.raises(TenantConflict):
+                    host.list_names()
+                savepoint.rollback()
+                with pytest.raises(TenantConflict):
+                    host.list_names()
+        host.session.rollback()
+        assert host.list_names() == []
+
+
+def test_a_tenant_that_is_found_in_a_savepoint_outlives_neither_it_nor_its_context(host: RowHost, tenants: Two) -> None:
+    one, other = tenants
+    context = host.provisioning.tenant_context
+    for ends_by in ("commit", "rollback"):
+        with host.app.app_context():
+            host.session.execute(text("SELECT 1"))  # begins without a tenant
+            with context(one["tenant"]):
+                savepoint = host.session.begin_nested()
+                assert host.list_names() == ["apple", "ash"]
+                getattr(savepoint, ends_by)()
+                assert host.list_names() == ["apple", "ash"]
+            with pytest.raises(TenantConflict):
+                host.list_names()
+            with context(other["tenant"]), pytest.raises(TenantConflict):
+                host.list_names()
+            host.session.rollback()
+            assert host.list_names() == []
+
+
+def test_sessions_in_a_transaction_of_the_hosts_keep_no_tenant(host: RowHost, tenants: Two) -> None:
+    one, other = tenants
+    with host.app.app_context(), host.engine.connect() as connection, connection.begin():
+        session = host.session(bind=connection, join_transaction_mode="create_savepoint")
+        for tenant, names in ((one, ["apple", "ash"]), (None, []), (None, []), (other, ["birch"]), (None, [])):
+            for ends_by in ("rollback", "commit"):
+                manager = host.provisioning.tenant_context(tenant["tenant"]) if tenant else contextlib.nullcontext()
+                with manager:
+                    assert host.list_names() == names
+                    getattr(session, ends_by)()
+
+
+def test_a_session_before_its_flask_sqlalchemy_is_refused(postgresql_database: str) -> None:
+    flask_sqlalchemy = pytest.importorskip("flask_sqlalchemy")
+    db, app, provisioning = flask_sqlalchemy.SQLAlchemy(), Flask("host"), TenantProvisioning()
+    app.config.update(make_config(PROVISIONING_LICENSE=None), SQLALCHEMY_DATABASE_URI=postgresql_database)
+    provisioning.isolation.use(RowLevelSecurity(db.metadata, session=db))
+    with pytest.raises(ConfigurationError, match=r"Call db\.init_app\(app\) before provisioning"):
+        provisioning.init_app(app)
+
+
 def test_objects_of_one_tenant_are_not_handed_to_the_next(host: RowHost, tenants: Two) -> None:
     one, other = tenants
     context = host.provisioning.tenant_context
@@ -357,7 +415,7 @@ def test_what_is_no_table_or_session_is_refused() -> None:
     for tables in (None, "projects", [], [int], 7):
         with pytest.raises(ConfigurationError, match="RowLevelSecurity needs a MetaData"):
             RowLevelSecurity(tables, session=factory)  # type: ignore[arg-type]
-    for session in (None, factory(), create_engine("sqlite://")):
+    for session in (None, factory(), create_engine("sqlite://"), Session):
         with pytest.raises(ConfigurationError, match="session needs your scoped_session"):
             RowLevelSecurity(Base, session=session)
     with pytest.raises(ConfigurationError, match="exempt names 'nothing'"):
