@@ -21,15 +21,8 @@ from sqlalchemy.pool import NullPool
 
 from ..config import ConfigurationError
 from .context import find_scope, get_tenant_id
-from .policies import (
-    CASTS,
-    SETTING_PATTERN,
-    TableState,
-    find_unlisted_tables,
-    plan_changes,
-    read_role,
-    read_states,
-)
+from .faults import AUTOCOMMIT_ADVICE, describe_type, find_leaking_keys, find_policy_faults
+from .policies import CASTS, SETTING_PATTERN, find_unlisted_tables, plan_changes, read_role, read_states
 from .refusals import TenantConflict
 from .strategy import Fault
 
@@ -42,9 +35,6 @@ _UNMANAGED = object()
 #: Statements that read no rows, and may have to clean up after a context.
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 _SET = "SELECT set_config(%s, %s, true)"
-APPLY_ADVICE = "run `flask provisioning isolation apply` as the owner of the tables"
-ROLE_ADVICE = "connect with a role of its own: CREATE ROLE app LOGIN NOSUPERUSER NOBYPASSRLS, and grant it the tables"
-AUTOCOMMIT_ADVICE = "use transactions (no AUTOCOMMIT), and a pooler in session or transaction mode"
 WHY_POSTGRESQL = (
     "RowLevelSecurity needs PostgreSQL, not {}: other databases have no policies, and a filter that is added to "
     "queries misses raw SQL, bulk statements and joins. Use PostgreSQL, or a database per tenant."
@@ -96,22 +86,7 @@ class RowLevelSecurity:
 
     def list_tables(self) -> list[Table]:
         """Return the tables that have the tenant's column and are not exempt. Raises `ConfigurationError`."""
-        given = self._given
-        metadata = given if isinstance(given, MetaData) else getattr(given, "metadata", None)
-        if isinstance(metadata, MetaData) and not hasattr(given, "__table__"):
-            tables = list(metadata.sorted_tables)
-        elif isinstance(given, Iterable) and not isinstance(given, str):
-            tables = [getattr(each, "__table__", each) for each in given]
-        else:
-            tables = []
-        is_known = isinstance(metadata, MetaData) or bool(tables)
-        if not is_known or not all(isinstance(table, Table) for table in tables):
-            raise ConfigurationError(
-                f"RowLevelSecurity needs a MetaData, a base class, models or tables, not {given!r}."
-            )
-        unknown = self._exempt - {table.fullname for table in tables}
-        if unknown and tables:
-            raise ConfigurationError(f"exempt names {min(unknown)!r}, which is no table.")
+        tables = _find_tables(self._given)
         return [table for table in tables if self.column in table.columns and table.fullname not in self._exempt]
 
     def prepare(self) -> None:
@@ -178,7 +153,7 @@ class RowLevelSecurity:
                     if state.column_type is None:
                         continue  # it has not been migrated yet: `check` says so
                     if state.column_type not in CASTS:
-                        raise ConfigurationError(self._describe_type(state))
+                        raise ConfigurationError(f"{state.name}: {describe_type(state, self.column)}")
                     preparer = connection.dialect.identifier_preparer
                     changes = plan_changes(preparer, state, self.column, self.setting)
                     statements += changes
@@ -197,7 +172,7 @@ class RowLevelSecurity:
         for engine in self._find_engines():
             tables = self._list_tables_of(engine)
             with engine.connect() as connection, connection.begin():
-                faults += self._find_connection_faults(connection, tables, of_role=of_role)
+                faults += find_policy_faults(connection, tables, self.column, self.setting, of_role=of_role)
                 unlisted = find_unlisted_tables(connection, tables, self.column)
             shared = {*ignored, *self._exempt}
             faults += [
@@ -205,8 +180,7 @@ class RowLevelSecurity:
                 for name in unlisted
                 if name not in shared
             ]
-            faults += [fault for table in tables for fault in self._find_leaks(table)]
-        return faults
+        return [*faults, *find_leaking_keys(self.list_tables(), self.column)]
 
     def probe_pool(self) -> list[Fault]:
         """Return a fault if a transaction's tenant outlives it on its connection."""
@@ -306,7 +280,7 @@ class RowLevelSecurity:
             raise ConfigurationError(WHY_POSTGRESQL.format(connection.dialect.name))
         engine = connection.engine
         tables = [table for table in self.list_tables() if _get_engine(session, table) is engine]
-        faults = self._find_connection_faults(connection, tables)
+        faults = find_policy_faults(connection, tables, self.column, self.setting)
         connection.exec_driver_sql(_SET, (self.setting, "probe"))
         if connection.scalar(text("SELECT current_setting(:name, true)"), {"name": self.setting}) != "probe":
             faults.append(Fault("", "a setting does not last as long as its transaction", AUTOCOMMIT_ADVICE))
@@ -318,59 +292,6 @@ class RowLevelSecurity:
             self._listen_to(engine)
             event.listen(connection, "before_cursor_execute", self._verify)  # it was there before the engine listened
         self._safe_engines.add(engine)
-
-    def _find_connection_faults(
-        self, connection: Connection, tables: Sequence[Table], *, of_role: bool = True
-    ) -> list[Fault]:
-        """Return what the role and the policies of a connection lack."""
-        faults: list[Fault] = []
-        if of_role:
-            role = read_role(connection)
-            if role.is_superuser:
-                faults.append(Fault("", f"the role {role.name} is a superuser, whom no policy binds", ROLE_ADVICE))
-            elif role.bypasses:
-                faults.append(Fault("", f"the role {role.name} has BYPASSRLS, so no policy binds it", ROLE_ADVICE))
-        for state in read_states(connection, tables, self.column):
-            faults += self._find_table_faults(connection, state, of_role=of_role and not faults)
-        return faults
-
-    def _find_table_faults(self, connection: Connection, state: TableState, *, of_role: bool) -> Iterator[Fault]:
-        if state.column_type is None:
-            yield Fault(state.name, f"there is no such table with a column {self.column}", "migrate it", is_advice=True)
-        elif state.column_type not in CASTS:
-            yield Fault(state.name, self._describe_type(state), "use uuid, varchar or text")
-        elif not state.is_enabled:
-            yield Fault(state.name, "row-level security is off", APPLY_ADVICE)
-        elif not state.is_forced:
-            owner = ", and the role owns the table" if state.is_owned else ""
-            yield Fault(state.name, f"row-level security does not bind the owner{owner}", APPLY_ADVICE)
-        elif of_role and not state.is_active:
-            yield Fault(state.name, "row-level security does not bind the role", ROLE_ADVICE)
-        elif changes := plan_changes(connection.dialect.identifier_preparer, state, self.column, self.setting):
-            verb = "differs" if any(change.startswith("DROP") for change in changes) else "is missing"
-            yield Fault(state.name, f"the policy {changes[0].split()[2]} {verb}", APPLY_ADVICE)
-
-    def _find_leaks(self, table: Table) -> Iterator[Fault]:
-        """Return the keys that tell a tenant of another one's rows: PostgreSQL checks them for all rows."""
-        for columns in _iter_unique_keys(table):
-            if self.column not in columns:
-                keys = ", ".join(columns)
-                advice = f"make it unique per tenant: ({self.column}, {keys})"
-                yield Fault(
-                    table.fullname, f"the unique key ({keys}) tells of other tenants' rows", advice, is_advice=True
-                )
-        tenant_tables = {*self.list_tables()}
-        for key in table.foreign_key_constraints:
-            if key.referred_table in tenant_tables and self.column not in key.column_keys:
-                columns = ", ".join(key.column_keys)
-                advice = f"refer by ({self.column}, {columns})"
-                problem = (
-                    f"the foreign key ({columns}) may refer to another tenant's row in {key.referred_table.fullname}"
-                )
-                yield Fault(table.fullname, problem, advice, is_advice=True)
-
-    def _describe_type(self, state: TableState) -> str:
-        return f"{state.name}.{self.column} is of the type {state.column_type}, which holds no tenant's id"
 
     def _find_engines(self) -> list[Engine]:
         """Return the engines of the tables, each once."""
@@ -393,6 +314,18 @@ class RowLevelSecurity:
             given = self._operators
             self._operators_engine = given if isinstance(given, Engine) else create_engine(given, poolclass=NullPool)
         return self._operators_engine
+
+
+def _find_tables(given: Any) -> list[Table]:
+    """Return the tables of what the host has given. Raises `ConfigurationError` if it is nothing of this kind."""
+    metadata = given if isinstance(given, MetaData) else getattr(given, "metadata", None)
+    if isinstance(metadata, MetaData) and not hasattr(given, "__table__"):
+        return list(metadata.sorted_tables)
+    several = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
+    tables = [getattr(each, "__table__", each) for each in several]
+    if not tables or not all(isinstance(table, Table) for table in tables):
+        raise ConfigurationError(f"RowLevelSecurity needs a MetaData, a base class, models or tables, not {given!r}.")
+    return tables
 
 
 def _find_session_factory(session: Any) -> Callable[[], Session]:
@@ -418,15 +351,3 @@ def _get_engine(session: Session, table: Table | None) -> Engine | None:
 
 def _is_of(item: Any, tables: set[Table]) -> bool:
     return not tables.isdisjoint(item.__mapper__.tables)
-
-
-def _iter_unique_keys(table: Table) -> Iterator[Sequence[str]]:
-    """Iterate over the columns of each unique constraint and unique index; the primary key is not one of them."""
-    from sqlalchemy import UniqueConstraint
-
-    for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint):
-            yield [column.name for column in constraint.columns]
-    for index in table.indexes:
-        if index.unique:
-            yield [column.name for column in index.columns]
