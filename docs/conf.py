@@ -28,7 +28,7 @@ autodoc_preserve_defaults = True
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!flask_tenant_provisioning)~?\w+(\..*)?"),
-    ("py:class", r".*\.(guard\.R|extension\.R|hooks\.F)"),
+    ("py:class", r".*\.(guard\.R|extension\.R|context\.R|hooks\.F)"),
 ]
 
 html_theme = "furo"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         InvitedAdmin as InvitedAdmin,
         TenantUnavailable as TenantUnavailable,
     )
+    from .isolation.context import current_tenant as current_tenant, tenant_required as tenant_required
     from .settings.tenant_settings import TenantSettings as TenantSettings
     from .steps.context import StepAbandoned as StepAbandoned, StepContext as StepContext, StepFailed as StepFailed
     from .steps.export import to_folder as to_folder
@@ -49,7 +50,9 @@ _HOMES = {
     "TenantSettings": ".settings.tenant_settings",
     "TenantUnavailable": ".invitations.context",
     "current_principal": ".access.guard",
+    "current_tenant": ".isolation.context",
     "requires": ".access.guard",
+    "tenant_required": ".isolation.context",
     "to_folder": ".steps.export",
 }
 

@@ -492,6 +492,12 @@ class Config:
         "responses, at the latest when its events are removed; 0: with the workers' next maintenance run.",
         number(0, 36_500),
     )
+    tenant_cache_seconds: int = key(
+        5,
+        "For how many seconds a process may believe that a tenant of your own requests is active "
+        "(`provisioning.isolation`); 0 asks the database each time. A process sees its own changes at once.",
+        number(0, 3600),
+    )
 
     # Invitations of tenants' administrators (`provisioning.invite`)
 

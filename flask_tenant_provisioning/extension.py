@@ -4,6 +4,7 @@ registrations.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import re
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
     from .invitations.context import Invitation
+    from .isolation.declaration import Isolation
+    from .isolation.tenant import CurrentTenant
     from .mount import Mount
     from .settings.tenant_settings import TenantSettings
 
@@ -109,6 +112,7 @@ class TenantProvisioning:
         self._db = db
         self._latest_app: Flask | None = None
         self._migrated_mounts: list[Mount] = []
+        self._isolation: Isolation | None = None
         if app is not None:
             self.init_app(app)
 
@@ -151,6 +155,8 @@ class TenantProvisioning:
             mounts.add(self.name, config.url_prefix, mount)
         else:
             mounts.add_unbuilt(self.name, config.url_prefix, build_mount)
+        if self._isolation is not None:
+            self._isolation.init_app(app)
         self._latest_app = app
 
     def _build_mount(self, app: Flask, db: Any, config: Config, license: LicenseSource) -> Mount:
@@ -579,6 +585,36 @@ class TenantProvisioning:
         from .settings.tenant_settings import SettingsCache
 
         return _get_current_mount(self.name).once(SettingsCache).get(tenant_id, partner)
+
+    @property
+    def isolation(self) -> Isolation:
+        """The declarations about the tenants of the host's own requests, tasks and rows; see "Tenant isolation".
+
+        Name resolvers and a strategy before `init_app`.
+        """
+        if self._isolation is None:
+            from .isolation.declaration import Isolation
+
+            self._isolation = Isolation(self.name)
+            if self._latest_app is not None:
+                self._isolation.init_app(self._latest_app)
+        return self._isolation
+
+    def tenant_context(
+        self, tenant_id: str, *, any_status: bool = False
+    ) -> contextlib.AbstractContextManager[CurrentTenant]:
+        """Return a context manager that makes a tenant the current one, for jobs, commands and tests.
+
+        ::
+
+            with provisioning.tenant_context(tenant_id) as tenant:
+                send_invoices()
+
+        Entering it raises `TenantUnknown` for a tenant that does not exist and, unless `any_status`, `TenantNotReady`
+        or `TenantUnavailable` for one that is not active; `TenantConflict` within the context of another tenant; and
+        `RuntimeError` outside an application context. Threads that the block starts have no tenant.
+        """
+        return self.isolation.tenant_context(tenant_id, any_status=any_status)
 
     def docs_link(self, seconds: int = 3600) -> str:
         """Return a path to the API's documentation that opens it in a browser for `seconds` seconds.

@@ -14,7 +14,8 @@ MAX_NAME_LENGTH = 255
 RESERVED_SUFFIXES = ("/settings", "/settings/history", "/settings/rollback")
 #: Subject of the actor of what workers do by themselves.
 WORKER_SUBJECT = "provisioning-worker"
-_ABSENT: Final = object()
+#: What `find_claim` returns for a claim that is not there.
+ABSENT: Final = object()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,13 +66,13 @@ class Principal:
         subject = _parse_name(claims.get("sub"), "sub")
         partner = find_claim(claims, settings.partner_claim)
         claimed = find_claim(claims, settings.roles_claim)
-        roles = frozenset(default_roles if claimed is _ABSENT else _read_words(claimed, split=False))
-        if role_names is not None and claimed is not _ABSENT:
+        roles = frozenset(default_roles if claimed is ABSENT else _read_words(claimed, split=False))
+        if role_names is not None and claimed is not ABSENT:
             roles = frozenset(role for name in roles for role in role_names.get(name, ()))
         return cls(
             subject=subject,
             partner=_default_partner(subject, settings)
-            if partner is _ABSENT
+            if partner is ABSENT
             else _parse_partner(partner, settings.partner_claim),
             roles=roles,
             permissions=_resolve_permissions(roles, claims, settings),
@@ -106,12 +107,12 @@ def _default_partner(subject: str, settings: Config) -> str:
 
 def _resolve_permissions(roles: frozenset[str], claims: Mapping[str, Any], settings: Config) -> frozenset[str]:
     granted = frozenset(p for role in roles for p in settings.roles.get(role, ()))
-    narrowed = find_claim(claims, settings.permissions_claim) if settings.permissions_claim else _ABSENT
-    return granted if narrowed is _ABSENT else granted.intersection(_read_words(narrowed, split=True))
+    narrowed = find_claim(claims, settings.permissions_claim) if settings.permissions_claim else ABSENT
+    return granted if narrowed is ABSENT else granted.intersection(_read_words(narrowed, split=True))
 
 
 def find_claim(claims: Mapping[str, Any], path: str) -> Any:
-    """Return the claim of exactly this name, else the value at the dotted path, else a value that is no JSON.
+    """Return the claim of exactly this name, else the value at the dotted path, else `ABSENT`.
 
     If a part of the path leads into a value that is not an object, the claim has a wrong type: None.
     """
@@ -122,7 +123,7 @@ def find_claim(claims: Mapping[str, Any], path: str) -> Any:
         if not isinstance(value, Mapping):
             return None
         if step not in value:
-            return _ABSENT
+            return ABSENT
         value = value[step]
     return value
 

@@ -122,6 +122,13 @@ def load_tenant_in_any_state(session: Session, partner: str | None, tenant_id: s
     return Tenant._make(row)
 
 
+def find_living_tenant(session: Session, partner: str, external_id: str) -> str | None:
+    """Return the id of a partner's tenant that is not deleted, by its external id; None if there is none."""
+    values = {"partner_id": partner, "external_id": external_id}
+    row = session.run(session.storage.once(TenantSQL).find_external, values).fetchone()
+    return None if row is None else str(row[0])
+
+
 def _read_row(session: Session, partner: str | None, tenant_id: str) -> tuple[Any, ...] | None:
     sql = session.storage.once(TenantSQL)
     if partner is None:

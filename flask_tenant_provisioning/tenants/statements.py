@@ -209,6 +209,7 @@ class TenantSQL(SQL):
         self.find_holders = self._compile(self._all_holders())
         external = and_(t.partner_id == bindparam("partner_id"), t.external_id == bindparam("external_id"), t.live == 1)
         self.lock_external = self._compile(self._rows().where(external).with_for_update())
+        self.find_external = self._compile(select(t.id).where(external))
         self.lock_many = self._compile(self._lock_many())
         self.hidden = self._compile(select(t.status_before, t.email_key).where(mine))
         self.due = self._compile(self._due())

@@ -73,6 +73,8 @@ HEALTHY = (
     "ok    compression     no Flask-Compress\n"
     "ok    middleware      every wrapper of app.wsgi_app also wraps the API\n"
     "ok    routes          no route of the host below /api/provisioning\n"
+    "ok    isolation       the app names no resolvers\n"
+    "ok    isolated-rows   the app names no strategy\n"
     "ok    cursors         sealed by SECRET_KEY, mark abcd: it must be the same in every process and at every start\n"
     "ok    rate-limits     off: PROVISIONING_RATE_LIMITS is empty\n"
     "ok    webhook-keys    there are none yet / "

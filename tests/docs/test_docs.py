@@ -28,6 +28,7 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from flask_wtf import CSRFProtect
 from jwt.algorithms import RSAAlgorithm
+from sqlalchemy import make_url, text
 from werkzeug.test import TestResponse
 
 from flask_tenant_provisioning import TenantProvisioning
@@ -36,7 +37,9 @@ from flask_tenant_provisioning.errors import iter_problem_classes
 from flask_tenant_provisioning.routes import ROUTES
 from tests.support import hosts
 from tests.support.callers import EXAMPLE
+from tests.support.database import postgresql
 from tests.support.hosts import make_config
+from tests.support.isolated_rows import open_role
 from tests.support.shell_snippets import run_script
 from tests.support.snippets import (
     DOCS,
@@ -51,7 +54,7 @@ from tests.support.snippets import (
 
 APPS = [snippet for snippet in find_snippets("python") if snippet.file]
 #: Apps that need more than an empty folder; each has a test of its own.
-PARTICULAR = ("oidc_app.py", "asymmetric_app.py", "desk.py", "receiver.py")
+PARTICULAR = ("oidc_app.py", "asymmetric_app.py", "desk.py", "receiver.py", "tenant_rows.py")
 REFERENCE = sorted(DOCS.glob("http-*.md"))
 PARTS = {
     page: [snippet for snippet in find_snippets("python", page) if snippet.runs and not snippet.file] for page in PAGES
@@ -345,6 +348,32 @@ def test_hooks_example_commands_print_the_documented_output(folder: Path, monkey
     ]
     assert responses[3] == ["example-corp"]
     assert suite.code == "pytest --provisioning-app=app:create_app\n"
+
+
+def test_rows_example_keeps_the_rows_of_tenants_apart(
+    make_app: Callable[[Snippet], Flask], postgresql_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(postgresql_database)
+    with open_role(postgresql_database) as role:
+        with postgresql.connect(url) as connection:
+            connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA {postgresql.get_schema(url)} TO {role}"))
+        monkeypatch.setenv("FLASK_SQLALCHEMY_DATABASE_URI", str(url.set(username=role)))
+        app = make_app(find_snippet("tenant_rows.py"))
+        db: Any = app.extensions["sqlalchemy"]
+        seen: dict[str, list[str]] = {}
+        with app.app_context():
+            db.create_all()
+        for command in ("apply", "check"):
+            assert app.test_cli_runner().invoke(command_group, ["isolation", command]).exit_code == 0
+        for email in ("a@example.com", "b@example.com"):
+            tenant = provision(app, sign_token(app), email=email).get_json()["tenant"]
+            with app.app_context(), TenantProvisioning().tenant_context(tenant):
+                db.session.execute(text("INSERT INTO project (tenant_id, name) VALUES (:id, 'first')"), {"id": tenant})
+                db.session.commit()
+                seen[tenant] = [*db.session.scalars(text("SELECT tenant_id FROM project"))]
+        assert seen == {tenant: [tenant] for tenant in seen}
+        with app.app_context():
+            db.engine.dispose()
 
 
 @pytest.mark.parametrize("snippet", find_snippets("json"), ids=str)

@@ -15,7 +15,7 @@ from ...config import ConfigurationError
 from ...encoding import escape_control_characters
 from ..options import find_mount, json_option, mount_option
 from ..output import add_colour, print_json, print_text
-from . import configuration, database, host, invitations, rate_limits, secrets, telemetry, tokens, work
+from . import configuration, database, host, invitations, isolation, rate_limits, secrets, telemetry, tokens, work
 from .context import FAIL, OK, PROBE_SUBJECT, WARN, DatabaseUnreachable, DoctorContext, Finding
 
 Check = Callable[[DoctorContext], Finding]
@@ -46,6 +46,8 @@ CHECKS: Mapping[str, Check] = {
     "compression": host.check_compression,
     "middleware": host.check_middleware,
     "routes": host.check_routes,
+    "isolation": isolation.check_isolation,
+    "isolated-rows": isolation.check_isolated_rows,
     "cursors": secrets.check_cursor_secret,
     "rate-limits": rate_limits.check_rate_limits,
     "webhook-keys": secrets.check_webhook_keys,
