@@ -16,12 +16,10 @@ from .client_authentication import ClientAuthentication
 from .client_created_event import ClientCreatedEvent
 from .client_deleted_event import ClientDeletedEvent
 from .client_jwks_type_0 import ClientJwksType0
-from .client_permissions_item import ClientPermissionsItem
 from .client_rotated_event import ClientRotatedEvent
 from .client_secret import ClientSecret
 from .client_secret_authentication import ClientSecretAuthentication
 from .client_secret_jwks_type_0 import ClientSecretJwksType0
-from .client_secret_permissions_item import ClientSecretPermissionsItem
 from .client_secret_status import ClientSecretStatus
 from .client_status import ClientStatus
 from .client_updated_event import ClientUpdatedEvent
@@ -35,7 +33,6 @@ from .effective_settings import EffectiveSettings
 from .event_client import EventClient
 from .event_client_authentication import EventClientAuthentication
 from .event_client_jwks_type_0 import EventClientJwksType0
-from .event_client_permissions_item import EventClientPermissionsItem
 from .event_client_status import EventClientStatus
 from .event_envelope import EventEnvelope
 from .event_envelope_changes import EventEnvelopeChanges
@@ -144,12 +141,10 @@ __all__ = (
     "ClientCreatedEvent",
     "ClientDeletedEvent",
     "ClientJwksType0",
-    "ClientPermissionsItem",
     "ClientRotatedEvent",
     "ClientSecret",
     "ClientSecretAuthentication",
     "ClientSecretJwksType0",
-    "ClientSecretPermissionsItem",
     "ClientSecretStatus",
     "ClientStatus",
     "ClientUpdatedEvent",
@@ -163,7 +158,6 @@ __all__ = (
     "EventClient",
     "EventClientAuthentication",
     "EventClientJwksType0",
-    "EventClientPermissionsItem",
     "EventClientStatus",
     "EventEnvelope",
     "EventEnvelopeChanges",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.client_authentication import ClientAuthentication, check_client_authentication
-from ..models.client_permissions_item import ClientPermissionsItem, check_client_permissions_item
 from ..models.client_status import ClientStatus, check_client_status
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ class Client:
         client (str): The id of the client: its `client_id` at the token endpoint.
         partner (str): The partner to whom the client belongs.
         name (str): What the client is for, in your own words. 1 to 255 characters.
-        permissions (list[ClientPermissionsItem]): What its tokens may do: permissions that you have yourself. A
-            token may ask for fewer.
+        permissions (list[str]): What its tokens may do: permissions that you have yourself. A token may ask for
+            fewer.
         status (ClientStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
         expires_at (datetime.datetime | None): The time from which the client and its tokens are refused, RFC 3339
             with an offset; null for none. By default null.
@@ -54,7 +53,7 @@ class Client:
     client: str
     partner: str
     name: str
-    permissions: list[ClientPermissionsItem]
+    permissions: list[str]
     status: ClientStatus
     expires_at: datetime.datetime | None
     networks: list[str]
@@ -77,10 +76,7 @@ class Client:
         client = self.client
         partner = self.partner
         name = self.name
-        permissions = []
-        for permissions_item_data in self.permissions:
-            permissions_item: str = permissions_item_data
-            permissions.append(permissions_item)
+        permissions = self.permissions
 
         status: str = self.status
         expires_at: None | str
@@ -143,12 +139,7 @@ class Client:
         client = d.pop("client")
         partner = d.pop("partner")
         name = d.pop("name")
-        permissions = []
-        _permissions = d.pop("permissions")
-        for permissions_item_data in _permissions:
-            permissions_item = check_client_permissions_item(permissions_item_data)
-
-            permissions.append(permissions_item)
+        permissions = cast(list[str], d.pop("permissions"))
 
         status = check_client_status(d.pop("status"))
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.client_secret_authentication import ClientSecretAuthentication, check_client_secret_authentication
-from ..models.client_secret_permissions_item import ClientSecretPermissionsItem, check_client_secret_permissions_item
 from ..models.client_secret_status import ClientSecretStatus, check_client_secret_status
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ class ClientSecret:
         client (str): The id of the client: its `client_id` at the token endpoint.
         partner (str): The partner to whom the client belongs.
         name (str): What the client is for, in your own words. 1 to 255 characters.
-        permissions (list[ClientSecretPermissionsItem]): What its tokens may do: permissions that you have yourself.
-            A token may ask for fewer.
+        permissions (list[str]): What its tokens may do: permissions that you have yourself. A token may ask for
+            fewer.
         status (ClientSecretStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
         expires_at (datetime.datetime | None): The time from which the client and its tokens are refused, RFC 3339
             with an offset; null for none. By default null.
@@ -55,7 +54,7 @@ class ClientSecret:
     client: str
     partner: str
     name: str
-    permissions: list[ClientSecretPermissionsItem]
+    permissions: list[str]
     status: ClientSecretStatus
     expires_at: datetime.datetime | None
     networks: list[str]
@@ -79,10 +78,7 @@ class ClientSecret:
         client = self.client
         partner = self.partner
         name = self.name
-        permissions = []
-        for permissions_item_data in self.permissions:
-            permissions_item: str = permissions_item_data
-            permissions.append(permissions_item)
+        permissions = self.permissions
 
         status: str = self.status
         expires_at: None | str
@@ -148,12 +144,7 @@ class ClientSecret:
         client = d.pop("client")
         partner = d.pop("partner")
         name = d.pop("name")
-        permissions = []
-        _permissions = d.pop("permissions")
-        for permissions_item_data in _permissions:
-            permissions_item = check_client_secret_permissions_item(permissions_item_data)
-
-            permissions.append(permissions_item)
+        permissions = cast(list[str], d.pop("permissions"))
 
         status = check_client_secret_status(d.pop("status"))
 

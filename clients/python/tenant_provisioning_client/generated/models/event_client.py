@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
 from ..models.event_client_authentication import EventClientAuthentication, check_event_client_authentication
-from ..models.event_client_permissions_item import EventClientPermissionsItem, check_event_client_permissions_item
 from ..models.event_client_status import EventClientStatus, check_event_client_status
 from ..types import UNSET, Unset
 
@@ -26,8 +25,8 @@ class EventClient:
         client (str): The id of the client: its `client_id` at the token endpoint.
         partner (str | Unset): The partner to whom the client belongs.
         name (str | Unset): What the client is for, in your own words. 1 to 255 characters.
-        permissions (list[EventClientPermissionsItem] | Unset): What its tokens may do: permissions that you have
-            yourself. A token may ask for fewer.
+        permissions (list[str] | Unset): What its tokens may do: permissions that you have yourself. A token may ask
+            for fewer.
         status (EventClientStatus | Unset): `disabled` refuses the client and ends all its tokens. By default
             `enabled`.
         expires_at (datetime.datetime | None | Unset): The time from which the client and its tokens are refused,
@@ -58,7 +57,7 @@ class EventClient:
     client: str
     partner: str | Unset = UNSET
     name: str | Unset = UNSET
-    permissions: list[EventClientPermissionsItem] | Unset = UNSET
+    permissions: list[str] | Unset = UNSET
     status: EventClientStatus | Unset = UNSET
     expires_at: datetime.datetime | None | Unset = UNSET
     networks: list[str] | Unset = UNSET
@@ -83,10 +82,7 @@ class EventClient:
         name = self.name
         permissions: list[str] | Unset = UNSET
         if not isinstance(self.permissions, Unset):
-            permissions = []
-            for permissions_item_data in self.permissions:
-                permissions_item: str = permissions_item_data
-                permissions.append(permissions_item)
+            permissions = self.permissions
 
         status: str | Unset = UNSET
         if not isinstance(self.status, Unset):
@@ -188,14 +184,7 @@ class EventClient:
         client = d.pop("client")
         partner = d.pop("partner", UNSET)
         name = d.pop("name", UNSET)
-        _permissions = d.pop("permissions", UNSET)
-        permissions: list[EventClientPermissionsItem] | Unset = UNSET
-        if _permissions is not UNSET:
-            permissions = []
-            for permissions_item_data in _permissions:
-                permissions_item = check_event_client_permissions_item(permissions_item_data)
-
-                permissions.append(permissions_item)
+        permissions = cast(list[str], d.pop("permissions", UNSET))
 
         _status = d.pop("status", UNSET)
         status: EventClientStatus | Unset
