@@ -156,3 +156,13 @@ def test_a_ring_needs_a_list_of_keys(keys: Any) -> None:
 
 def test_a_ring_does_not_show_its_keys() -> None:
     assert NEW not in repr(Keyring([NEW]))
+
+
+def test_codes_are_derived_from_each_key_for_a_context() -> None:
+    ring, alone = Keyring(["first", "second"]), Keyring(["second"])
+    codes = list(ring.derive_codes("invitation:1:1"))
+    assert [len(code) for code in codes] == [32, 32]
+    assert codes == list(Keyring(["first", "second"]).derive_codes("invitation:1:1"))
+    assert codes[1:] == list(alone.derive_codes("invitation:1:1"))
+    assert codes[0] != codes[1]
+    assert set(codes).isdisjoint(ring.derive_codes("invitation:1:2"))
