@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import about
+from ..credentials import ClientCredentials
 from ..generated import operations
 from ..generated.models import Health, ProblemExplanation, ProblemIndex
 from ..operations import Call
@@ -38,7 +39,7 @@ class Client:
     def __init__(
         self,
         base_url: str,
-        token: Token | None = None,
+        token: Token | ClientCredentials | None = None,
         *,
         timeout: float = 30.0,
         retries: Retries | None = None,
@@ -52,7 +53,8 @@ class Client:
 
         `base_url` is that of the mount, such as ``https://example.com/api/provisioning``. The `token` is sent there and
         nowhere else: a text, or a function that returns one and keeps it while it is valid. The function is called for
-        each request, and once more if the API says that the token has expired.
+        each request, and once more if the API says that the token has expired. With the `ClientCredentials` of an API
+        client instead, the client gets its tokens by itself, and new ones in time.
 
         `timeout` is the number of seconds to wait for a connection, and for each further piece of a response. `retries`
         says how often a call is repeated, and how long all attempts may take. `user_agent` names your program; the

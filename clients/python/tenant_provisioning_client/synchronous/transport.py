@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import httpx
 
+from ..credentials import ClientCredentials
 from ..errors import ConnectionFailed, ProvisioningError, ProvisioningProblem
 from ..operations import Call
 from ..replies import Reply, read_failure, read_result
 from ..retries import Attempts, Retries
 from ..uploads import Upload
 from .runtime import Sleep, Token, resolve_token
+from .sign_in import SignIn
 
 logger = logging.getLogger("tenant_provisioning_client")
 T = TypeVar("T")
@@ -36,7 +38,7 @@ class Transport:
     def __init__(
         self,
         base_url: str,
-        token: Token | None,
+        token: Token | ClientCredentials | None,
         http: httpx.Client,
         *,
         timeout: float,
@@ -48,7 +50,13 @@ class Transport:
     ) -> None:
         self.base_url = base_url
         self.sleep = sleep
-        self._token, self._http, self._timeout = token, http, timeout
+        self._token: Token | None = None
+        self._sign_in: SignIn | None = None
+        if isinstance(token, ClientCredentials):
+            self._sign_in = SignIn(token, base_url, http, user_agent, timeout, clock)
+        else:
+            self._token = token
+        self._http, self._timeout = http, timeout
         self._retries, self._user_agent = retries, user_agent
         self._clock, self._random = clock, random
 
@@ -58,22 +66,24 @@ class Transport:
         An upload takes as long as it takes: the total time of a call counts only the waits between its attempts.
 
         Raises `ProvisioningProblem` if the API refuses it, `UnexpectedResponse` if the response is not the API's, and
-        `ConnectionFailed` if there is none.
+        `ConnectionFailed` if there is none; `SignInFailed` if there is no token for the API client.
         """
         attempts = Attempts(self._retries, self._clock, self._random)
-        token = self._get_token()
-        is_renewed = False
+        token: str | None = None
+        has_token = is_renewed = False
         while True:
             failure: ProvisioningError
             begun = self._clock()
             try:
+                if not has_token:
+                    token, has_token = self._get_token(), True
                 return read_result(call, self._exchange(call, upload, token, attempts))
             except ProvisioningError as error:
                 failure = error
             if upload is not None:
                 attempts.deadline += self._clock() - begun
             if not is_renewed and isinstance(failure, ProvisioningProblem) and failure.code in _TOKEN_CODES:
-                is_renewed, old, token = True, token, self._get_token()
+                is_renewed, old, token = True, token, self._get_token(token)
                 if token != old:
                     continue
             wait = attempts.plan_wait(call, failure)
@@ -110,8 +120,19 @@ class Transport:
         except httpx.HTTPError as error:
             raise make_connection_failed(error) from error
 
-    def _get_token(self) -> str | None:
-        """Return the token to send. Raises `ValueError` if it cannot stand in a header."""
+    def _get_token(self, rejected: str | None = None) -> str | None:
+        """Return the token to send, another one than `rejected` if there is one.
+
+        Raises `ValueError` if it cannot stand in a header, and `SignInFailed`, `UnexpectedResponse` and
+        `ConnectionFailed` if there is none for the API client.
+        """
+        if self._sign_in is not None:
+            try:
+                return self._sign_in.get_token(rejected)
+            except httpx.HTTPError as error:
+                failure = make_connection_failed(error)
+                failure.was_sent = False  # a request for a token does nothing, and the call has not been sent
+                raise failure from error
         if self._token is None:
             return None
         token = resolve_token(self._token)
