@@ -219,6 +219,8 @@ def _describe_plans(field: PlansField) -> dict[str, Any]:
 
 @describe_field.register
 def _describe_permissions(field: PermissionsField) -> dict[str, Any]:
+    if not is_input_schema(field.root):  # a host may declare more, and withdraw one that a client still has
+        return {"items": {"type": "string"}}
     return {"items": {"enum": list(field.known)}, "minItems": 1, "maxItems": MAX_PERMISSIONS}
 
 
