@@ -101,7 +101,7 @@ OPTIONS = {"partner", "validate_only", "idempotency_key", "version", "custom_fie
         (CLIENT.partners.upsert, "PartnerInput"),
         (CLIENT.partners.update, "PartnerPatch"),
         (CLIENT.api_clients.create, "ClientInput"),
-        (CLIENT.api_clients.update, "ClientRevisionPatch"),
+        (CLIENT.api_clients.update, "ClientPatch"),
         (CLIENT.api_clients.rotate_secret, "ClientRotationInput"),
         (CLIENT.webhooks.create, "WebhookInput"),
         (CLIENT.webhooks.update, "WebhookRevisionPatch"),

@@ -6,6 +6,10 @@ from typing import Any, Final
 
 from .models import (
     BulkJobFinishedEvent,
+    ClientCreatedEvent,
+    ClientDeletedEvent,
+    ClientRotatedEvent,
+    ClientUpdatedEvent,
     OtherEvent,
     PartnerSettingsUpdatedEvent,
     PartnerUpdatedEvent,
@@ -48,6 +52,10 @@ Event = (
     | WebhookRotatedEvent
     | WebhookDeletedEvent
     | WebhookDisabledEvent
+    | ClientCreatedEvent
+    | ClientUpdatedEvent
+    | ClientRotatedEvent
+    | ClientDeletedEvent
     | WebhookTestEvent
     | OtherEvent
 )
@@ -72,5 +80,9 @@ BY_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
     "webhook.rotated": WebhookRotatedEvent.from_dict,
     "webhook.deleted": WebhookDeletedEvent.from_dict,
     "webhook.disabled": WebhookDisabledEvent.from_dict,
+    "client.created": ClientCreatedEvent.from_dict,
+    "client.updated": ClientUpdatedEvent.from_dict,
+    "client.rotated": ClientRotatedEvent.from_dict,
+    "client.deleted": ClientDeletedEvent.from_dict,
     "webhook.test": WebhookTestEvent.from_dict,
 }
