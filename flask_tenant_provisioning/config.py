@@ -293,7 +293,8 @@ class Config:
 
     secret_key: str | None = key(
         None,
-        "Signs list cursors; the same in every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
+        "Signs list cursors, and the tokens of API clients unless `PROVISIONING_CLIENT_PRIVATE_KEY` does; the same in "
+        "every process. By default derived from `SECRET_KEY`, else `JWT_SECRET_KEY`.",
         text,
         secret=True,
         example="64 hexadecimal digits of secrets.token_hex(32)",
@@ -448,8 +449,8 @@ class Config:
     )
     partner_cache_seconds: int = key(
         1,
-        "For how many seconds a process may cache a partner's status; 0 asks the database at every request. It must "
-        "be the same in all processes.",
+        "For how many seconds a process may cache a partner's status and its API clients; 0 asks the database at every "
+        "request. It must be the same in all processes.",
         number(0, 3600),
     )
 

@@ -9,6 +9,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 from marshmallow import fields
 
+from ..config_checks import ISSUER_ALGORITHMS
 from ..encoding import dump_json
 from ..errors import Fault
 from ..validation import NULL, make_field_error
@@ -63,6 +64,8 @@ def _find_fault(key: Any) -> Fault | None:
 def _is_usable(key: dict[str, Any]) -> bool:
     """Return whether this is a public key of a known kind, and of a size that is safe and cheap to verify with."""
     if not all(isinstance(key.get(name), str) for name in _MEMBERS.get(key["kty"], ("",))):
+        return False
+    if "alg" in key and not (isinstance(key["alg"], str) and key["alg"] in ISSUER_ALGORITHMS):
         return False
     stripped = _strip_key(key)
     if len(dump_json(stripped)) > _MAX_KEY_LENGTH or key.get("crv", _CURVES[0]) not in _CURVES:

@@ -134,7 +134,7 @@ def build_examples(api: Api) -> dict[str, Any]:
         "ClientSecret": {**CLIENT, "secret": "ftpsecret_b1ZtNnlQd0x3cVJ4U3R1dnd4eXoxMjM0NTY3ODkwYWI"},
         "ClientPage": {"items": [CLIENT], "next": None},
         "ClientInput": {name: CLIENT[name] for name in ("name", "permissions", "networks")},
-        "ClientRevisionPatch": {"status": "disabled"},
+        "ClientPatch": {"status": "disabled"},
         "BulkJob": BULK_JOB,
         "BulkJobPage": {"items": [BULK_JOB], "next": None},
         "Partner": PARTNER,

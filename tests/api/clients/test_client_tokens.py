@@ -354,8 +354,8 @@ def host(database_url: str) -> Iterator[Flask]:
         return jsonify(principal=principal, claims=get_jwt(), identity=get_jwt_identity())
 
     @provisioning.hook("tenant.create")
-    def note_creator(tenant: Any, principal: Any) -> None:
-        assert get_jwt()["client_id"] == principal.subject
+    def note_creator(principal: Principal) -> None:
+        assert (principal.partner != "", principal.client_generation) == (True, 1)
 
     yield app
     get_mount(app).storage.engine.dispose()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,7 @@ from flask_tenant_provisioning.clients.models import Client
 from flask_tenant_provisioning.database.ids import format_instant, make_uuid7
 from flask_tenant_provisioning.events.feed import publish_all
 from flask_tenant_provisioning.signals import client_created, client_rotated
+from flask_tenant_provisioning.workers.maintenance import Maintenance
 from tests.support.assertions import assert_invalid_fields, assert_problem, check_problem
 from tests.support.callers import Caller
 from tests.support.clients import PERMISSIONS, client_path, create_client
@@ -229,6 +231,18 @@ WRONG_KEYS: dict[str, tuple[Any, tuple[str, str, str]]] = {
         {"keys": [{"kty": "RSA", "n": "5" + "Pa23" * 85 + "M", "e": "5" + "Pa23" * 80 + "M"}]},
         ("#/jwks/keys/0", "invalid-key", KEY),
     ),
+    "an algorithm that is an object": ({"keys": [{**KEYS[0], "alg": {"a": 1}}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "no algorithm": ({"keys": [{**KEYS[0], "alg": "none"}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "an algorithm for secrets": ({"keys": [{**KEYS[0], "alg": "HS256"}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "an algorithm of another kind": ({"keys": [{**KEYS[0], "alg": "RS256"}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "an object as coordinate": ({"keys": [{**KEYS[0], "x": {}}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "an empty coordinate": ({"keys": [{**KEYS[0], "x": ""}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "text that is not base64": ({"keys": [{**KEYS[0], "x": "é"}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "an empty modulus": ({"keys": [{"kty": "RSA", "n": "", "e": "AQAB"}]}, ("#/jwks/keys/0", "invalid-key", KEY)),
+    "an even exponent": (
+        {"keys": [{"kty": "RSA", "n": "5" + "Pa23" * 85 + "M", "e": "Ag"}]},
+        ("#/jwks/keys/0", "invalid-key", KEY),
+    ),
     "a key for encryption": (
         {"keys": [{**KEYS[0], "use": "enc"}]},
         ("#/jwks/keys/0", "invalid-key", "Must be a key for signatures: its use is sig."),
@@ -289,6 +303,19 @@ def test_clients_created_at_once_stay_within_the_limit(make_app: MakeApp) -> Non
     with ThreadPoolExecutor(8) as threads:
         statuses = sorted(threads.map(create, range(8)))
     assert statuses == [201] * 3 + [403] * 5
+
+
+def test_maintenance_forgets_expired_assertions(make_app: MakeApp) -> None:
+    app = make_app()
+    storage, now = get_mount(app).storage, time.time()
+    rows = [
+        {"partner_id": "acme", "client_id": make_uuid7(), "jti_hash": str(number), "expires_at": format_instant(at)}
+        for number, at in enumerate((now - 86_400, now - 1, now + 600))
+    ]
+    with storage.engine.begin() as connection:
+        connection.execute(storage.table("assertions").insert(), rows)
+    Maintenance(get_mount(app)).run()
+    assert [row["jti_hash"] for row in fetch_rows(app, "assertions")] == ["2"]
 
 
 # Secrets at rest.
