@@ -6,10 +6,6 @@ from typing import Any, Final
 
 from .models import (
     BulkJobFinishedEvent,
-    ClientCreatedEvent,
-    ClientDeletedEvent,
-    ClientRotatedEvent,
-    ClientUpdatedEvent,
     OtherEvent,
     PartnerSettingsUpdatedEvent,
     PartnerUpdatedEvent,
@@ -52,10 +48,6 @@ Event = (
     | WebhookRotatedEvent
     | WebhookDeletedEvent
     | WebhookDisabledEvent
-    | ClientCreatedEvent
-    | ClientUpdatedEvent
-    | ClientRotatedEvent
-    | ClientDeletedEvent
     | WebhookTestEvent
     | OtherEvent
 )
@@ -80,9 +72,5 @@ BY_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
     "webhook.rotated": WebhookRotatedEvent.from_dict,
     "webhook.deleted": WebhookDeletedEvent.from_dict,
     "webhook.disabled": WebhookDisabledEvent.from_dict,
-    "client.created": ClientCreatedEvent.from_dict,
-    "client.updated": ClientUpdatedEvent.from_dict,
-    "client.rotated": ClientRotatedEvent.from_dict,
-    "client.deleted": ClientDeletedEvent.from_dict,
     "webhook.test": WebhookTestEvent.from_dict,
 }

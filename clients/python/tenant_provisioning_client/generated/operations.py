@@ -10,8 +10,6 @@ from .events import Event
 from .models import (
     BulkItem,
     BulkJob,
-    Client,
-    ClientSecret,
     Delivery,
     DeliveryHistory,
     Health,
@@ -474,72 +472,6 @@ REDELIVER_DELIVERY: Final[Operation[Delivery]] = Operation(
     query=frozenset(["validate_only"]),
     has_key=True,
     has_version=False,
-    is_empty=False,
-)
-#: Create an API client
-CREATE_CLIENT: Final[Operation[ClientSecret]] = Operation(
-    "create_client",
-    "POST",
-    "/clients",
-    ClientSecret.from_dict,
-    query=frozenset(["partner", "validate_only"]),
-    has_key=True,
-    has_version=False,
-    is_empty=False,
-)
-#: List API clients, the oldest first, a page at a time
-LIST_CLIENTS: Final[Operation[Page[Client]]] = Operation(
-    "list_clients",
-    "GET",
-    "/clients",
-    read_page(Client.from_dict),
-    query=frozenset(["cursor", "limit", "partner"]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Read an API client
-READ_CLIENT: Final[Operation[Client]] = Operation(
-    "read_client",
-    "GET",
-    "/clients/{client_id}",
-    Client.from_dict,
-    query=frozenset([]),
-    has_key=False,
-    has_version=False,
-    is_empty=False,
-)
-#: Change some fields of an API client (RFC 7396)
-PATCH_CLIENT: Final[Operation[Client]] = Operation(
-    "patch_client",
-    "PATCH",
-    "/clients/{client_id}",
-    Client.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=True,
-    is_empty=False,
-)
-#: Delete an API client
-DELETE_CLIENT: Final[Operation[None]] = Operation(
-    "delete_client",
-    "DELETE",
-    "/clients/{client_id}",
-    read_nothing,
-    query=frozenset(["validate_only"]),
-    has_key=False,
-    has_version=True,
-    is_empty=True,
-)
-#: Replace the secret of an API client
-ROTATE_CLIENT_SECRET: Final[Operation[ClientSecret]] = Operation(
-    "rotate_client_secret",
-    "POST",
-    "/clients/{client_id}/rotate-secret",
-    ClientSecret.from_dict,
-    query=frozenset(["validate_only"]),
-    has_key=True,
-    has_version=True,
     is_empty=False,
 )
 #: List partners by id, a page at a time

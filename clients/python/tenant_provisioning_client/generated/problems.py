@@ -117,14 +117,6 @@ class InsufficientPermission(Forbidden):
         return value
 
 
-class AddressNotAllowed(Forbidden):
-    """The API client may not be used at the address that the request came from."""
-
-    code = "address-not-allowed"
-    title = "Address not allowed"
-    remedy = "Send the request from one of the client's `networks`, or add the network of this address to them."
-
-
 class PartnerMissing(Forbidden):
     """The token does not name the partner on whose behalf the caller acts."""
 
@@ -156,7 +148,7 @@ class PartnerNotRegistered(Forbidden):
 
 
 class QuotaExceeded(Forbidden):
-    """The quota of tenants, webhooks, API clients or unfinished bulk jobs is used up."""
+    """The quota of tenants, webhooks or unfinished bulk jobs is used up."""
 
     code = "quota-exceeded"
     title = "Quota exceeded"
@@ -241,14 +233,6 @@ class DeliveryNotFound(NotFound):
     code = "delivery-not-found"
     title = "Delivery not found"
     remedy = "Check the id: there is no such delivery among those that you may see."
-
-
-class ClientNotFound(NotFound):
-    """The API client does not exist: the id is unknown, was deleted, or belongs to another partner."""
-
-    code = "client-not-found"
-    title = "Client not found"
-    remedy = "Check the id: there is no such client among those that you may see."
 
 
 class SettingsVersionNotFound(NotFound):
@@ -338,11 +322,11 @@ class TenantExists(Conflict):
 
 
 class InvalidState(Conflict):
-    """The operation is not possible in the current state of the tenant, the bulk job or the API client."""
+    """The operation is not possible in the current state of the tenant or the bulk job."""
 
     code = "invalid-state"
     title = "Invalid state"
-    remedy = "The state that `detail` names does not allow this. A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed; a client that authenticates by a key of its own has no secret."
+    remedy = "The state that `detail` names does not allow this. A deleted tenant can only be read, restored and purged; a finished bulk job cannot be changed."
 
     @property
     def tenant_status(self) -> str | None:
@@ -602,7 +586,6 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "invalid-token": InvalidToken,
     "token-expired": TokenExpired,
     "insufficient-permission": InsufficientPermission,
-    "address-not-allowed": AddressNotAllowed,
     "partner-missing": PartnerMissing,
     "partner-suspended": PartnerSuspended,
     "partner-not-registered": PartnerNotRegistered,
@@ -614,7 +597,6 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
     "partner-not-found": PartnerNotFound,
     "webhook-not-found": WebhookNotFound,
     "delivery-not-found": DeliveryNotFound,
-    "client-not-found": ClientNotFound,
     "settings-version-not-found": SettingsVersionNotFound,
     "bulk-job-not-found": BulkJobNotFound,
     "method-not-allowed": MethodNotAllowed,
@@ -646,13 +628,11 @@ BY_CODE: Final[dict[str, type[ProvisioningProblem]]] = {
 __all__ = [
     "BY_CODE",
     "BY_STATUS",
-    "AddressNotAllowed",
     "AuthenticationRequired",
     "BadRequest",
     "BodyTooLarge",
     "BodyTooSlow",
     "BulkJobNotFound",
-    "ClientNotFound",
     "Conflict",
     "ContentTooLarge",
     "CursorExpired",

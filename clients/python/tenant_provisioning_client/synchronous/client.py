@@ -18,7 +18,6 @@ from ..generated import operations
 from ..generated.models import Health, ProblemExplanation, ProblemIndex
 from ..operations import Call
 from ..retries import Retries
-from .api_clients import ApiClients
 from .bulk import Bulk
 from .events import Events
 from .partners import Partners, Usage
@@ -90,8 +89,6 @@ class Client:
         self.webhooks = Webhooks(self._transport)
         #: Deliveries to webhook endpoints.
         self.deliveries = Deliveries(self._transport)
-        #: API clients: credentials of the partner's programs.
-        self.api_clients = ApiClients(self._transport)
         #: Partners, and in `partners.settings` the defaults that they give their tenants.
         self.partners = Partners(self._transport)
         #: How many tenants partners have.

@@ -10,18 +10,6 @@ from .bulk_job_mode import BulkJobMode
 from .bulk_job_operation import BulkJobOperation
 from .bulk_job_state import BulkJobState
 from .change import Change
-from .client import Client
-from .client_authentication import ClientAuthentication
-from .client_created_event import ClientCreatedEvent
-from .client_deleted_event import ClientDeletedEvent
-from .client_jwks_type_0 import ClientJwksType0
-from .client_rotated_event import ClientRotatedEvent
-from .client_secret import ClientSecret
-from .client_secret_authentication import ClientSecretAuthentication
-from .client_secret_jwks_type_0 import ClientSecretJwksType0
-from .client_secret_status import ClientSecretStatus
-from .client_status import ClientStatus
-from .client_updated_event import ClientUpdatedEvent
 from .database_health import DatabaseHealth
 from .database_health_status import DatabaseHealthStatus
 from .delivery import Delivery
@@ -29,10 +17,6 @@ from .delivery_history import DeliveryHistory
 from .delivery_history_state import DeliveryHistoryState
 from .delivery_state import DeliveryState
 from .effective_settings import EffectiveSettings
-from .event_client import EventClient
-from .event_client_authentication import EventClientAuthentication
-from .event_client_jwks_type_0 import EventClientJwksType0
-from .event_client_status import EventClientStatus
 from .event_envelope import EventEnvelope
 from .event_envelope_changes import EventEnvelopeChanges
 from .event_partner import EventPartner
@@ -122,18 +106,6 @@ __all__ = (
     "BulkJobOperation",
     "BulkJobState",
     "Change",
-    "Client",
-    "ClientAuthentication",
-    "ClientCreatedEvent",
-    "ClientDeletedEvent",
-    "ClientJwksType0",
-    "ClientRotatedEvent",
-    "ClientSecret",
-    "ClientSecretAuthentication",
-    "ClientSecretJwksType0",
-    "ClientSecretStatus",
-    "ClientStatus",
-    "ClientUpdatedEvent",
     "DatabaseHealth",
     "DatabaseHealthStatus",
     "Delivery",
@@ -141,10 +113,6 @@ __all__ = (
     "DeliveryHistoryState",
     "DeliveryState",
     "EffectiveSettings",
-    "EventClient",
-    "EventClientAuthentication",
-    "EventClientJwksType0",
-    "EventClientStatus",
     "EventEnvelope",
     "EventEnvelopeChanges",
     "EventPartner",

@@ -18,8 +18,7 @@ T = TypeVar("T", bound="EventEnvelope")
 class EventEnvelope:
     """An event. `data` is the tenant, webhook or other object after the event, `changes` holds each changed field.
 
-    Callers without `webhook:read` see only the id of a webhook, those without `client:read` only that of an API
-    client.
+    Callers without `webhook:read` see only the id of a webhook.
 
     For an object such as `metadata`, `previous` and `new` hold the members that differ; a missing member was
     absent. Some days after a tenant is purged, its identifying data is removed from `data`, and `erased: true` is

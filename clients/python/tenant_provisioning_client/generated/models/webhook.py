@@ -23,7 +23,7 @@ class Webhook:
         description (None | str): What the endpoint is for, in your own words; null for nothing. 255 characters at
             most.
         events (list[str]): Which events are sent: 1 to 50 types, or globs with `*` for any part. By default all,
-            except changes of endpoints and of API clients.
+            except changes of endpoints.
         signing (WebhookSigning): The signature scheme: `v1` is HMAC-SHA256 with a shared secret, `v1a` is Ed25519
             with a public key. By default `v1`.
         enabled (bool): Whether events are sent. By default true.
