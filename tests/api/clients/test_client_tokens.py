@@ -44,6 +44,11 @@ GENERIC = "Invalid token."
 FORBIDDEN_ADDRESS = "The token's client may not be used at this address."
 
 
+def make_clock() -> Clock:
+    """A clock at a whole second: what is added to it is exact."""
+    return Clock(float(int(time.time())))
+
+
 def get_tokens(app: Flask, name: str = "provisioning") -> ClientTokens:
     tokens = get_mount(app, name).client_tokens
     assert tokens is not None
@@ -195,7 +200,7 @@ def test_another_type_of_token_is_refused(partner: Caller) -> None:
 
 
 def test_a_token_expires(make_app: MakeApp) -> None:
-    clock = Clock()
+    clock = make_clock()
     app = make_app(mount={"clock": clock}, PROVISIONING_CLIENT_TOKEN_SECONDS=60, **LONG_LIVED_TOKENS)
     caller = ClientCaller(app, create_client(Caller(app)))
     clock.now += 59
@@ -205,7 +210,7 @@ def test_a_token_expires(make_app: MakeApp) -> None:
 
 
 def test_a_token_of_a_later_time_is_refused(make_app: MakeApp) -> None:
-    clock = Clock()
+    clock = make_clock()
     app = make_app(mount={"clock": clock}, **LONG_LIVED_TOKENS)
     partner = Caller(app)
     client = create_client(partner)
@@ -430,7 +435,7 @@ def test_a_change_ends_the_tokens_at_once_in_its_process(make_app: MakeApp, endi
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_other_processes_follow_within_the_cache_seconds(make_app: MakeApp, ending: Ending) -> None:
     method, action, body, detail = ending
-    clock = Clock()
+    clock = make_clock()
     first, second = (
         make_app(mount={"clock": clock}, PROVISIONING_PARTNER_CACHE_SECONDS=60, **LONG_LIVED_TOKENS) for _ in range(2)
     )
@@ -446,7 +451,7 @@ def test_other_processes_follow_within_the_cache_seconds(make_app: MakeApp, endi
 
 
 def test_a_client_expires_at_its_time(make_app: MakeApp) -> None:
-    clock = Clock()
+    clock = make_clock()
     app = make_app(mount={"clock": clock}, PROVISIONING_PARTNER_CACHE_SECONDS=3600, **LONG_LIVED_TOKENS)
     caller = ClientCaller(app, create_client(Caller(app), expires_at=format_instant(clock.now + 10)))
     clock.now += 9
