@@ -11,6 +11,7 @@ import pytest
 
 from flask_tenant_provisioning.webhooks import verify
 from tenant_provisioning_client import (
+    ClientNotFound,
     PartnerNotFound,
     PreconditionFailed,
     SettingsVersionNotFound,
@@ -120,6 +121,23 @@ def test_a_webhook_is_registered_tried_rotated_and_recovered(
     assert client.webhooks.delete(disabled) is None
     with pytest.raises(WebhookNotFound):
         client.webhooks.get(webhook)
+
+
+def test_an_api_client_is_created_changed_rotated_and_deleted(client: Any) -> None:
+    expiry = datetime(2099, 1, 1, tzinfo=UTC)
+    api_client = client.api_clients.create("CRM", ["tenant:read"], networks=["192.0.2.0/24"], expires_at=expiry)
+    assert api_client.secret.startswith("ftpsecret_")
+    assert (api_client.permissions, api_client.expires_at) == (["tenant:read"], expiry)
+    rotated = client.api_clients.rotate_secret(api_client, overlap_seconds=0)
+    assert rotated.secret != api_client.secret
+    with pytest.raises(PreconditionFailed):
+        client.api_clients.update(api_client, name="ERP")
+    changed = client.api_clients.update(rotated, name="ERP", expires_at=None, status="disabled")
+    assert (changed.name, changed.expires_at, changed.generation) == ("ERP", None, 3)
+    assert [*client.api_clients.list()] == [changed] == [client.api_clients.get(api_client.client)]
+    assert client.api_clients.delete(changed) is None
+    with pytest.raises(ClientNotFound):
+        client.api_clients.get(api_client)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from ..generated import operations
 from ..generated.models import Health, ProblemExplanation, ProblemIndex
 from ..operations import Call
 from ..retries import Retries
+from .api_clients import AsyncApiClients
 from .bulk import AsyncBulk
 from .events import AsyncEvents
 from .partners import AsyncPartners, AsyncUsage
@@ -89,6 +90,8 @@ class AsyncClient:
         self.webhooks = AsyncWebhooks(self._transport)
         #: Deliveries to webhook endpoints.
         self.deliveries = AsyncDeliveries(self._transport)
+        #: API clients: credentials of the partner's programs.
+        self.api_clients = AsyncApiClients(self._transport)
         #: Partners, and in `partners.settings` the defaults that they give their tenants.
         self.partners = AsyncPartners(self._transport)
         #: How many tenants partners have.
