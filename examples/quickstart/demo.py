@@ -23,13 +23,16 @@ import httpx
 from tenant_provisioning_client import (
     AuthenticationRequired,
     Client,
+    ClientCredentials,
     InsufficientPermission,
     PreconditionFailed,
     Progress,
-    ProvisioningProblem,
+    ProvisioningError,
+    SignInFailed,
     TenantExists,
     TenantNotFound,
     ValidationError,
+    models,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -85,11 +88,19 @@ class Demo:
         self.admin = self._connect(base_url, "partner-admin", "acme", environment)
         self.viewer = self._connect(base_url, "partner-viewer", "acme", environment)
         self.other = self._connect(base_url, "partner-admin", "globex", environment)
+        self.operator = self._connect(base_url, "provisioning-admin", "acme", environment)
         self.stranger = Client(base_url, http=self.wire.http)
+        self.base_url = base_url
+        self.mail = Path(environment["FLASK_MAIL_FOLDER"])
 
     def _connect(self, base_url: str, role: str, partner: str, environment: Mapping[str, str]) -> Client:
         token = sign_token(role, partner, environment)
         return Client(base_url, token, user_agent="demo", http=self.wire.http)
+
+    def sign_in(self, client_id: str, secret: str) -> Client:
+        """Return a client that gets its tokens by itself."""
+        credentials = ClientCredentials(client_id, secret)
+        return Client(self.base_url, credentials, user_agent="demo", http=self.wire.http)
 
     def show(self, title: str, code: str) -> None:
         """Print the title of the next step, and the line of Python that it is."""
@@ -97,7 +108,7 @@ class Demo:
         print(f"\n{self.step:2}. {title}\n    >>> {code}")
 
     @contextlib.contextmanager
-    def refused(self, kind: type[ProvisioningProblem]) -> Iterator[None]:
+    def refused(self, kind: type[ProvisioningError]) -> Iterator[None]:
         """Print the problem that the block raises. Raises `Failure` if it raises another, or none."""
         try:
             yield
@@ -154,9 +165,54 @@ def walk(demo: Demo) -> None:
     with demo.refused(TenantNotFound):
         demo.other.tenants.get(tenant)
 
+    use_api_client(demo)
+
     demo.show("Delete it", "client.tenants.delete(tenant)")
     demo.check(client.tenants.delete(tenant).status == "deleted", "the tenant was not deleted")
     upload(demo)
+
+
+def use_api_client(demo: Demo) -> None:
+    """Register a partner, make a client for it, and let a program with its credentials create a tenant."""
+    operator = demo.operator
+    demo.show("An administrator registers a partner", "operator.partners.upsert('initech', name='Initech')")
+    operator.partners.upsert("initech", name="Initech")
+    demo.show("… and makes an API client for it", "crm = operator.api_clients.create('CRM', […], partner=…)")
+    crm = operator.api_clients.create("CRM", ["tenant:create", "tenant:read"], partner="initech")
+    demo.check(crm.secret is not None, "the client has no secret")
+    demo.show(
+        "Its program signs in and creates a tenant with an administrator",
+        "Client(url, ClientCredentials(id, secret)).tenants.create(client_name=…, email=…, admin={'email': …})",
+    )
+    program = demo.sign_in(crm.client, crm.secret or "")
+    admin = {"email": "jo@initrode.example", "name": "Jo Doe"}
+    tenant = program.tenants.create(client_name="Initrode", email="office@initrode.example", admin=admin)
+    demo.check(tenant.partner == "initech", "the tenant is not the partner's")
+    accept_invitation(demo, tenant)
+    demo.show("Disabled, it is refused at once", "operator.api_clients.update(crm, status='disabled')")
+    operator.api_clients.update(crm, status="disabled")
+    with demo.refused(SignInFailed):
+        program.tenants.get(tenant)
+
+
+def accept_invitation(demo: Demo, tenant: models.Tenant) -> None:
+    """Follow the link of the mail that the host sent to the tenant's administrator."""
+    demo.show("The host has sent the invitation", "[invitation] = operator.invitations.list(tenant)")
+    end = time.monotonic() + 30
+    while not (mails := [*demo.mail.glob("*.txt")]) and time.monotonic() < end:
+        time.sleep(0.05)
+    demo.check(len(mails) == 1, "not one mail was sent")
+    [invitation] = demo.operator.invitations.list(tenant)
+    demo.check(invitation.admin.email == "jo@initrode.example", "another person was invited")
+    text = mails[0].read_text()
+    print(indent(text.strip(), " " * 4))
+    demo.show("Its link is valid once, in a page of the host's", "a click")
+    link = text.split()[-1]
+    responses = [httpx.request(method, link, timeout=10) for method in ("GET", "POST", "POST")]
+    for response in responses:
+        page = response.text.partition("<h1>")[2]
+        print(f"    {response.request.method} /welcome/… → {response.status_code}: {page}")
+    demo.check([response.status_code for response in responses] == [200, 200, 410], "the link is not valid just once")
 
 
 def upload(demo: Demo) -> None:
@@ -257,6 +313,8 @@ def main() -> None:
         environment["FLASK_PROVISIONING_DATABASE_URL"] = f"sqlite:///{folder}/demo.db"
         environment["FLASK_JWT_SECRET_KEY"] = os.urandom(32).hex()
         port = find_free_port()
+        environment["FLASK_MAIL_FOLDER"] = f"{folder}/mail"
+        environment["FLASK_PROVISIONING_INVITATION_URL"] = f"http://127.0.0.1:{port}/welcome/{{token}}"
         with run_server(port, environment):
             check_host(port)
             demo = Demo(f"http://127.0.0.1:{port}{PREFIX}", environment)

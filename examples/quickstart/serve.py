@@ -36,7 +36,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     port = find_free_port(int(os.environ.get("PORT", "5000")))
     base = f"http://127.0.0.1:{port}"
-    with run_server(port, os.environ):
+    environment = {"FLASK_PROVISIONING_INVITATION_URL": f"{base}/welcome/{{token}}", **os.environ}
+    with run_server(port, environment):
         text = INSTRUCTIONS.format(
             base=base,
             url=base + TENANTS,

@@ -12,6 +12,8 @@ import pytest
 from flask_tenant_provisioning.webhooks import verify
 from tenant_provisioning_client import (
     ClientNotFound,
+    InvalidState,
+    InvitationExists,
     PartnerNotFound,
     PreconditionFailed,
     SettingsVersionNotFound,
@@ -138,6 +140,28 @@ def test_an_api_client_is_created_changed_rotated_and_deleted(client: Any) -> No
     assert client.api_clients.delete(changed) is None
     with pytest.raises(ClientNotFound):
         client.api_clients.get(api_client)
+
+
+def test_administrators_are_invited_again_and_no_more(client: Any, client_host: ClientHost) -> None:
+    jo, sam = {"email": "jo@example.com", "name": "Jo Doe"}, {"email": "sam@example.com"}
+    tenant = client.tenants.create(client_name="Example Corp", email="admin@example.com", admin=jo)
+    client_host.work()
+    [first] = client.invitations.list(tenant, state="sent")
+    assert (first.admin.email, first.admin.name, first.attempts) == ("jo@example.com", "Jo Doe", 1)
+    second = client.invitations.create(tenant, sam)
+    with pytest.raises(InvitationExists) as raised:
+        client.invitations.create(tenant.tenant, sam)
+    assert raised.value.conflicting_invitation == second.invitation
+    revoked = client.invitations.revoke(second)
+    assert revoked.state == "revoked"
+    with pytest.raises(InvalidState):
+        client.invitations.resend(second)
+    assert client.invitations.resend(first.invitation, tenant=tenant).state == "sending"
+    with pytest.raises(PreconditionFailed):
+        client.invitations.revoke(first)
+    assert client.invitations.get(revoked) == revoked == client.invitations.get(revoked.invitation, tenant=tenant)
+    with pytest.raises(TypeError, match="name its tenant"):
+        client.invitations.get(first.invitation)
 
 
 @pytest.fixture

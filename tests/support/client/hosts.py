@@ -51,6 +51,7 @@ def serve_host(database_url: str, **config: Any) -> Iterator[ClientHost]:
     app.config.update(make_config(**LOCAL_WEBHOOKS, **config))
     provisioning.tenant_fields(SalesFields, filterable=("region",))
     provisioning.settings("mail", MailSettings)
+    provisioning.invite()(lambda: None)
     provisioning.init_app(app, database_url)
     try:
         with serve(app) as address:

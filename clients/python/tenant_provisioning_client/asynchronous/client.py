@@ -20,6 +20,7 @@ from ..retries import Retries
 from .api_clients import AsyncApiClients
 from .bulk import AsyncBulk
 from .events import AsyncEvents
+from .invitations import AsyncInvitations
 from .partners import AsyncPartners, AsyncUsage
 from .runtime import Sleep, Token, sleep
 from .settings import TENANT_SETTINGS, AsyncSettingsResource
@@ -80,6 +81,8 @@ class AsyncClient:
         self.tenants = AsyncTenants(self._transport)
         #: The host's steps for a tenant.
         self.steps = AsyncSteps(self._transport)
+        #: Invitations of tenants' administrators.
+        self.invitations = AsyncInvitations(self._transport)
         #: The settings of tenants.
         self.settings = AsyncSettingsResource(self._transport, TENANT_SETTINGS)
         #: Bulk jobs.

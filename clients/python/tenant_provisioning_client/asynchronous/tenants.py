@@ -39,6 +39,7 @@ class AsyncTenants:
         industry: str | Unset | None = UNSET,
         plan: str | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset | None = UNSET,
+        admin: Mapping[str, str | None] | Unset | None = UNSET,
         partner: str | None = None,
         validate_only: bool = False,
         idempotency_key: str | None = None,
@@ -53,6 +54,7 @@ class AsyncTenants:
             industry=industry,
             plan=plan,
             metadata=metadata,
+            admin=admin,
             **custom_fields,
         )
         query = {"partner": partner, "validate_only": validate_only or None}
@@ -146,6 +148,7 @@ class AsyncTenants:
         industry: str | Unset | None = UNSET,
         plan: str | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset | None = UNSET,
+        admin: Mapping[str, str | None] | Unset | None = UNSET,
         validate_only: bool = False,
         **custom_fields: Any,
     ) -> Tenant:
@@ -158,6 +161,7 @@ class AsyncTenants:
             industry=industry,
             plan=plan,
             metadata=metadata,
+            admin=admin,
             **custom_fields,
         )
         return await self._write(operations.REPLACE_TENANT, tenant, body, validate_only)
@@ -172,6 +176,7 @@ class AsyncTenants:
         industry: str | Unset | None = UNSET,
         plan: str | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset | None = UNSET,
+        admin: Mapping[str, str | None] | Unset | None = UNSET,
         version: int | Tenant | None = None,
         partner: str | None = None,
         validate_only: bool = False,
@@ -188,6 +193,7 @@ class AsyncTenants:
             industry=industry,
             plan=plan,
             metadata=metadata,
+            admin=admin,
             **custom_fields,
         )
         query = {"partner": partner, "validate_only": validate_only or None}

@@ -19,8 +19,10 @@ from ..generated import operations
 from ..generated.models import Health, ProblemExplanation, ProblemIndex
 from ..operations import Call
 from ..retries import Retries
+from .api_clients import ApiClients
 from .bulk import Bulk
 from .events import Events
+from .invitations import Invitations
 from .partners import Partners, Usage
 from .runtime import Sleep, Token, sleep
 from .settings import TENANT_SETTINGS, SettingsResource
@@ -81,6 +83,8 @@ class Client:
         self.tenants = Tenants(self._transport)
         #: The host's steps for a tenant.
         self.steps = Steps(self._transport)
+        #: Invitations of tenants' administrators.
+        self.invitations = Invitations(self._transport)
         #: The settings of tenants.
         self.settings = SettingsResource(self._transport, TENANT_SETTINGS)
         #: Bulk jobs.
@@ -91,6 +95,8 @@ class Client:
         self.webhooks = Webhooks(self._transport)
         #: Deliveries to webhook endpoints.
         self.deliveries = Deliveries(self._transport)
+        #: API clients: credentials of the partner's programs.
+        self.api_clients = ApiClients(self._transport)
         #: Partners, and in `partners.settings` the defaults that they give their tenants.
         self.partners = Partners(self._transport)
         #: How many tenants partners have.

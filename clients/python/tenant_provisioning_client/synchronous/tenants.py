@@ -41,6 +41,7 @@ class Tenants:
         industry: str | Unset | None = UNSET,
         plan: str | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset | None = UNSET,
+        admin: Mapping[str, str | None] | Unset | None = UNSET,
         partner: str | None = None,
         validate_only: bool = False,
         idempotency_key: str | None = None,
@@ -55,6 +56,7 @@ class Tenants:
             industry=industry,
             plan=plan,
             metadata=metadata,
+            admin=admin,
             **custom_fields,
         )
         query = {"partner": partner, "validate_only": validate_only or None}
@@ -148,6 +150,7 @@ class Tenants:
         industry: str | Unset | None = UNSET,
         plan: str | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset | None = UNSET,
+        admin: Mapping[str, str | None] | Unset | None = UNSET,
         validate_only: bool = False,
         **custom_fields: Any,
     ) -> Tenant:
@@ -160,6 +163,7 @@ class Tenants:
             industry=industry,
             plan=plan,
             metadata=metadata,
+            admin=admin,
             **custom_fields,
         )
         return self._write(operations.REPLACE_TENANT, tenant, body, validate_only)
@@ -174,6 +178,7 @@ class Tenants:
         industry: str | Unset | None = UNSET,
         plan: str | Unset | None = UNSET,
         metadata: Mapping[str, str] | Unset | None = UNSET,
+        admin: Mapping[str, str | None] | Unset | None = UNSET,
         version: int | Tenant | None = None,
         partner: str | None = None,
         validate_only: bool = False,
@@ -190,6 +195,7 @@ class Tenants:
             industry=industry,
             plan=plan,
             metadata=metadata,
+            admin=admin,
             **custom_fields,
         )
         query = {"partner": partner, "validate_only": validate_only or None}
