@@ -16,7 +16,7 @@ from ..database.lease import bind_claim
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import name_new_values, write_version
-from ..errors import InvalidState, InvitationExists, InvitationNotFound, QuotaExceeded
+from ..errors import InvalidState, InvitationExists, InvitationNotFound, InvitationsUnavailable, QuotaExceeded
 from ..events.actions import build_event, record_event, record_events
 from ..keyring import Keyring
 from ..tenants import mutations
@@ -30,13 +30,14 @@ Values = Mapping[str, Any]
 
 
 class Rules(NamedTuple):
-    """The rules of one mount: the key ring of its tokens, the seconds for which they are valid, and the most open
-    invitations of a tenant.
+    """The rules of one mount: the key ring of its tokens, the seconds for which they are valid, the most open
+    invitations of a tenant, and whether the host sends invitations at all.
     """
 
     keyring: Keyring
     seconds: int
     limit: int
+    is_available: bool
 
 
 class Target(NamedTuple):
@@ -74,11 +75,11 @@ def create(
 ) -> InvitationRow:
     """Invite a further administrator of a tenant, with its event.
 
-    Raises `TenantNotFound`, `InvalidState` for a tenant that is suspended or deleted, `InvitationExists` if the tenant
-    has an open invitation for this address, and `QuotaExceeded`.
+    Raises `TenantNotFound`, `InvitationsUnavailable`, `InvalidState` for a tenant that is suspended or deleted,
+    `InvitationExists` if the tenant has an open invitation for this address, and `QuotaExceeded`.
     """
     tenant = mutations.lock_tenant(session, mutations.Target(partner, tenant_id))
-    _require_inviting(tenant)
+    _require_inviting(rules, tenant)
     _require_place(session, rules, tenant, admin["email_key"])
     (row,) = create_many(session, actor, rules, [(tenant, admin)])
     return row
@@ -136,13 +137,14 @@ def list_page(
 def resend(session: Session, actor: Actor, rules: Rules, target: Target) -> InvitationRow:
     """Send an invitation again with a new token, which ends the one before, and a new time to accept it.
 
-    Raises `TenantNotFound`, `InvitationNotFound`, `InvalidState` if it was accepted or revoked, or its tenant is
-    suspended or deleted, `InvitationExists`, `QuotaExceeded`, and what the target's precondition raises.
+    Raises `TenantNotFound`, `InvitationNotFound`, `InvitationsUnavailable`, `InvalidState` if it was accepted or
+    revoked, or its tenant is suspended or deleted, `InvitationExists`, `QuotaExceeded`, and what the target's
+    precondition raises.
     """
     tenant, before = lock_target(session, target)
     if before.state in ("accepted", "revoked"):
         raise _make_state_error(before, "resent")
-    _require_inviting(tenant)
+    _require_inviting(rules, tenant)
     if not before.is_open:
         _require_place(session, rules, tenant, before.email_key)
     target.check_version(before.version)
@@ -331,10 +333,12 @@ def _choose_updated_at(session: Session, before: InvitationRow) -> str:
     return max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
 
 
-def _require_inviting(tenant: Tenant) -> None:
-    """Raise `InvalidState` for a tenant into which nobody is invited."""
+def _require_inviting(rules: Rules, tenant: Tenant) -> None:
+    """Raise `InvitationsUnavailable` if the host sends no invitations, and `InvalidState` for a tenant without any."""
+    if not rules.is_available:
+        raise InvitationsUnavailable("This service sends no invitations.")
     if tenant.status in ("suspended", "deleted"):
-        raise InvalidState(f"Nobody is invited to a tenant that is {tenant.status}.", tenant_status=tenant.status)
+        raise InvalidState(f"A tenant that is {tenant.status} has no invitations.", tenant_status=tenant.status)
 
 
 def _require_place(session: Session, rules: Rules, tenant: Tenant, email_key: str) -> None:

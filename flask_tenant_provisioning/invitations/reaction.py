@@ -42,7 +42,9 @@ class InvitationsReaction:
     def __call__(self, session: Session, change: TenantChange | AdminRequest | Any) -> None:
         """Apply the change to the tenant's invitations."""
         if isinstance(change, AdminRequest):
-            actions.create_many(session, change.actor, Rules(self._keyring(), self._seconds, 1), change.admins)
+            actions.create_many(
+                session, change.actor, Rules(self._keyring(), self._seconds, 1, is_available=True), change.admins
+            )
             return
         tenant = change.after
         match change.operation:

@@ -365,7 +365,7 @@ class ListQuery(QuerySchema):
         return query
 
 
-NO_INVITATIONS = Fault("invitations-unavailable", "This service invites nobody: leave this field out.")
+NO_INVITATIONS = Fault("invitations-unavailable", "This service sends no invitations: leave this field out.")
 ADMIN_OF_EXISTING_TENANT = Fault(
     "not-changeable", "Only a new tenant takes an `admin`: invite further ones at its `/invitations`."
 )
@@ -394,16 +394,19 @@ def _validate_fields(api: Api, body: Any) -> dict[str, Any]:
 
 
 def _validate_optional_admin(api: Api, body: dict[str, Any]) -> dict[str, Any]:
-    return {} if body["admin"] is None else {"admin": validate_admin(api, body["admin"])}
+    """Validate the `admin` of a tenant's body. Raises `InvalidInput`, also where the host sends no invitations."""
+    if body["admin"] is None:
+        return {}
+    if api.registry.invite is None:
+        raise make_invalid_input([make_entry(NO_INVITATIONS, "admin")])
+    return {"admin": validate_admin(api, body["admin"])}
 
 
 def validate_admin(api: Api, admin: Any) -> dict[str, Any]:
-    """Validate the member `admin` of a body: an email with its comparison key, a name and a locale, None if absent.
+    """Validate an `admin` and return an email with its comparison key, a name and a locale, None if absent.
 
-    Raises `InvalidInput`, also where the host sends no invitations.
+    Raises `InvalidInput`.
     """
-    if api.registry.invite is None:
-        raise make_invalid_input([make_entry(NO_INVITATIONS, "admin")])
     values = load(api.schema(AdminSchema), admin, path=("admin",))
     return {"name": None, "locale": None, **values, "email_key": make_email_key(values["email"])}
 

@@ -82,7 +82,7 @@ HEALTHY = (
     "ok    webhook-reach   https, port 443, 8443, and no internal network\n"
     "ok    settings-keys   no settings contain a secret\n"
     "ok    worker          external, 0 steps, 0 due\n"
-    "ok    invitations     the app invites nobody: it has no @provisioning.invite()\n"
+    "ok    invitations     the app sends no invitations: it has no @provisioning.invite()\n"
     "ok    telemetry       off: PROVISIONING_TELEMETRY is empty\n"
 )
 #: What an isolated mount is told otherwise.

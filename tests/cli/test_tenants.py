@@ -457,8 +457,8 @@ def test_the_group_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == (
-        "['clients', 'db', 'docs-link', 'doctor', 'events', 'jobs', 'license', 'openapi', 'partners', 'purge', "
-        "'rekey', 'settings', 'tenants', 'token', 'webhooks', 'worker'] "
+        "['clients', 'db', 'docs-link', 'doctor', 'events', 'invitations', 'isolation', 'jobs', 'license', 'openapi', "
+        "'partners', 'purge', 'rekey', 'run', 'settings', 'tenants', 'token', 'webhooks', 'worker'] "
         "flask_tenant_provisioning.cli\n"
     )
 

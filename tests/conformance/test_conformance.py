@@ -23,7 +23,7 @@ OF_NO_CONCERN = {
     "the host declares no plans",
     "the tenants that the suite makes here have no plan",
     "this host registers no steps",
-    "this host invites nobody",
+    "this host sends no invitations",
     "the host allows more rows than the 1000 that the suite sends at most",
     "the host sets no rate limits",
     "this host declares no setting with a default that can be changed",
@@ -138,7 +138,7 @@ def test_a_host_that_sets_everything_otherwise_conforms(tmp_path: Path) -> None:
         "PROVISIONING_WEBHOOK_ALLOWED_NETWORKS allows this address",
         "the app's settings name no public key",
         "no role of an administrator's grants metrics:read",
-        "this host invites nobody",
+        "this host sends no invitations",
         "this host registers no steps",
     }
     assert fetch_host_rows(tmp_path, "SELECT count(*) FROM odd_tenants") == [(0,)]
@@ -149,7 +149,7 @@ def test_a_host_that_invites_and_one_that_does_not_conform(tmp_path: Path) -> No
     inviting = "\n@provisioning.invite()\ndef send(invitation):\n    raise AssertionError('the suite invites nobody')\n"
     for name, registered, reason in (
         ("inviting", inviting, "this host sends invitations"),
-        ("plain", "", "this host invites nobody"),
+        ("plain", "", "this host sends no invitations"),
     ):
         folder = tmp_path / name
         folder.mkdir()

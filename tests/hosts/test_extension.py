@@ -252,7 +252,7 @@ def test_two_mounts_have_tables_of_their_own(twice: Flask) -> None:
     names = (
         "tenants", "events", "feeds", "usage", "idempotency", "runs", "steps", "webhooks", "deliveries", "attempts",
         "bulk_jobs", "bulk_chunks", "bulk_keys", "partners", "settings", "settings_history", "erasures",
-        "clients", "assertions", "alembic_version",
+        "clients", "assertions", "invitations", "alembic_version",
     )  # fmt: skip
     assert tables(get_engine(twice)) == {f"{prefix}{name}" for prefix in ("provisioning_", "eu_") for name in names}
 

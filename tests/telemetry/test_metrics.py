@@ -225,7 +225,7 @@ def test_metrics_are_an_operation_of_the_document(host: StepHost) -> None:
     host.open()
 
     operation = host.app.test_client().get(f"{PREFIX}/openapi.json").get_json()["paths"]["/metrics"]["get"]
-    assert operation["security"] == [{"bearerAuth": ["metrics:read"]}]
+    assert operation["security"] == [{"bearerAuth": ["metrics:read"]}, {"oauth2": ["metrics:read"]}]
     assert {*operation["responses"]["200"]["content"]} == {"text/plain", "application/openmetrics-text"}
 
 

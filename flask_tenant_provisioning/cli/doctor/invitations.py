@@ -18,7 +18,7 @@ def check_invitations(context: DoctorContext) -> Finding:
     if context.mount.registry.invite is None:
         if unsent:
             return Finding(FAIL, f"{detail}, and no function sends them", "register one with @provisioning.invite()")
-        return Finding(OK, "the app invites nobody: it has no @provisioning.invite()")
+        return Finding(OK, "the app sends no invitations: it has no @provisioning.invite()")
     if failed:
         advice = "see the log for the reason, then `flask provisioning invitations resend`"
         return Finding(WARN, detail, advice)

@@ -18,7 +18,7 @@ INVITATION = {
 def require_inviting(partner: Caller) -> None:
     """Skip the test if the host sends no invitations: it would send mails to addresses that nobody has."""
     if partner.api.mount.registry.invite is None:
-        pytest.skip("this host invites nobody")
+        pytest.skip("this host sends no invitations")
 
 
 def test_an_admin_is_validated(provisioning_partner: Caller) -> None:
@@ -27,7 +27,7 @@ def test_an_admin_is_validated(provisioning_partner: Caller) -> None:
     response.problem(400, "validation-error")
     pointers = [error["pointer"] for error in response.json()["errors"]]
     response.require(
-        pointers in (["#/admin/email"], ["#/admin"]), "point at #/admin/email, or at #/admin if it invites nobody"
+        pointers in (["#/admin/email"], ["#/admin"]), "point at #/admin/email, or at #/admin if it sends no invitations"
     )
 
 

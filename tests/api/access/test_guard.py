@@ -134,8 +134,9 @@ def principal(claims: dict[str, Any], **config: Any) -> Principal:
 
 def test_the_default_roles_are_those_of_the_contract() -> None:
     reads = {"tenant:read", "settings:read", "bulk:read", "webhook:read", "event:read", "client:read"}
+    reads |= {"invitation:read"}
     writes = {"tenant:create", "tenant:update", "tenant:delete", "settings:update", "bulk:create", "webhook:manage"}
-    writes |= {"client:write"}
+    writes |= {"client:write", "invitation:write"}
     admin = {"tenant:purge", "partner:read", "partner:manage", "audit:read", "license:read", "metrics:read"}
     assert {role: set(granted) for role, granted in DEFAULT_ROLES.items()} == {
         "partner-viewer": reads,

@@ -21,11 +21,14 @@ BY_ID = [
     if "<tenant_id>" in route.rule and "partner:manage" not in route.required_permissions(True)
 ]
 BODY = {"client_name": "Taken Over", "email": "taken-over@example.com"}
+INVITATION = "0193d5f0-0000-7000-8000-000000000000"
 
 
 def ask(caller: Caller, route: Route, tenant: str) -> Any:
-    body = {"json": BODY} if route.body and route.body_required else {}
-    return caller(route.method, route.rule.replace("<tenant_id>", tenant), **body)
+    document = {"admin": {"email": BODY["email"]}} if route.rule.endswith("/invitations") else BODY
+    body = {"json": document} if route.body and route.body_required else {}
+    path = route.rule.replace("<tenant_id>", tenant).replace("<invitation_id>", INVITATION)
+    return caller(route.method, path, **body)
 
 
 def essence(response: Any, tenant: str) -> tuple[Any, ...]:

@@ -110,9 +110,9 @@ NETWORK = "Must be a network such as 192.0.2.0/24 or 2001:db8::/32."
 KEY = "Must be a public key: RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519."
 TIME = "Must be RFC 3339 with an offset: 2025-02-10T16:30:00Z."
 UNKNOWN_PERMISSION = (
-    "Must be one of: audit:read, bulk:create, bulk:read, client:read, client:write, event:read, license:read, "
-    "metrics:read, partner:manage, partner:read, settings:read, settings:update, tenant:create, tenant:delete, "
-    "tenant:purge, tenant:read, tenant:update, webhook:manage, webhook:read."
+    "Must be one of: audit:read, bulk:create, bulk:read, client:read, client:write, event:read, invitation:read, "
+    "invitation:write, license:read, metrics:read, partner:manage, partner:read, settings:read, settings:update, "
+    "tenant:create, tenant:delete, tenant:purge, tenant:read, tenant:update, webhook:manage, webhook:read."
 )
 WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "no name": ({"name": " "}, ("#/name", "invalid-length", "Must have 1 to 255 characters.")),

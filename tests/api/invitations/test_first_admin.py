@@ -18,7 +18,7 @@ from tests.support.hosts import get_mount
 from tests.support.invitations import ADMIN, URL, InvitationHost, read_invitation, read_invitations
 from tests.support.workers.step_hosts import read_tenant_status
 
-NOBODY = ("#/admin", "invitations-unavailable", "This service invites nobody: leave this field out.")
+NOBODY = ("#/admin", "invitations-unavailable", "This service sends no invitations: leave this field out.")
 
 
 def test_admin_of_a_new_tenant_is_invited_once(host: InvitationHost) -> None:

@@ -304,7 +304,7 @@ def test_host_without_invitations_says_so(database_url: str) -> None:
     partner = host.open()
     tenant = partner.create()
     response = partner("POST", f"{tenant_path(tenant)}/invitations", json={"admin": ADMIN})
-    assert_problem(response, 409, "invitations-unavailable", "This service invites nobody.")
+    assert_problem(response, 409, "invitations-unavailable", "This service sends no invitations.")
     assert read_invitations(partner, tenant) == []
     host.close()
 
@@ -319,7 +319,7 @@ def test_tenant_that_is_not_active_takes_no_invitation(host: InvitationHost) -> 
         suspended,
         409,
         "invalid-state",
-        "Nobody is invited to a tenant that is suspended.",
+        "A tenant that is suspended has no invitations.",
         tenant_status="suspended",
     )
     assert partner("DELETE", tenant_path(tenant)).status_code == 200

@@ -444,7 +444,7 @@ class InvitationExists(Conflict):
 
 
 class InvitationsUnavailable(Conflict):
-    """This service invites nobody: the application has no function that sends invitations."""
+    """This service sends no invitations: the application has no function that sends invitations."""
 
     code = "invitations-unavailable"
     title = "Invitations unavailable"
