@@ -530,31 +530,41 @@ class Storage:
         self._is_checked = True
 
 
-#: The key in the `info` of a host's ORM session of the functions to call after its commit.
+#: The key in the `info` of a host's ORM session of the functions to call after its commit, each with its transaction.
 _AFTER_COMMIT = "flask_tenant_provisioning"
 
 
 def _call_after_commit(host_session: OrmSession, function: Callable[[], None]) -> None:
-    """Call `function` once after the host's session has committed, and not at all if it rolls back."""
+    """Call `function` once after the host's session has committed.
+
+    It is not called at all if the session, or the savepoint that is active now, is rolled back or closed.
+    """
     if _AFTER_COMMIT not in host_session.info:
         from sqlalchemy import event
 
         host_session.info[_AFTER_COMMIT] = []
         event.listen(host_session, "after_commit", _call_waiting)
-        event.listen(host_session, "after_rollback", _forget_waiting)
-    host_session.info[_AFTER_COMMIT].append(function)
+        event.listen(host_session, "after_transaction_end", _forget_waiting)
+    transaction = host_session.get_nested_transaction() or host_session.get_transaction()
+    host_session.info[_AFTER_COMMIT].append((transaction, function))
 
 
 def _call_waiting(host_session: OrmSession) -> None:
-    if host_session.in_nested_transaction():
+    """Call what waits for this commit. What waits for a savepoint then waits for the transaction around it."""
+    waiting, nested = host_session.info[_AFTER_COMMIT], host_session.get_nested_transaction()
+    if nested is not None:
+        outer: Any = nested.parent
+        while outer.parent is not None and not outer.nested:
+            outer = outer.parent
+        host_session.info[_AFTER_COMMIT] = [(outer if each[0] is nested else each[0], each[1]) for each in waiting]
         return
-    functions, host_session.info[_AFTER_COMMIT] = host_session.info[_AFTER_COMMIT], []
-    for function in functions:
+    host_session.info[_AFTER_COMMIT] = []
+    for _, function in waiting:
         function()
 
 
-def _forget_waiting(host_session: OrmSession) -> None:
-    host_session.info[_AFTER_COMMIT].clear()
+def _forget_waiting(host_session: OrmSession, transaction: Any) -> None:
+    host_session.info[_AFTER_COMMIT] = [each for each in host_session.info[_AFTER_COMMIT] if each[0] is not transaction]
 
 
 class TracedStorage(Storage):
