@@ -338,6 +338,17 @@ def test_closed_session_of_the_host_sends_no_signal_later(sign_up_host: SignUpHo
     assert (read_invitation(partner, tenant)["state"], heard) == ("sent", [])
 
 
+def test_signal_of_an_acceptance_may_use_the_hosts_session(sign_up_host: SignUpHost) -> None:
+    partner = sign_up_host.open()
+    partner.create(admin=ADMIN)
+    sign_up_host.work()
+    token, counts, session = sign_up_host.outbox[0].token, [], sign_up_host.db.session
+    users = select(func.count()).select_from(sign_up_host.users)
+    with invitation_accepted.connected_to(lambda app, event: counts.append(session.scalar(users))):
+        assert sign_up_host.sign_up(token) == "ok"
+    assert counts == [1]
+
+
 def test_failing_insert_of_the_host_leaves_the_invitation_open(sign_up_host: SignUpHost) -> None:
     partner = sign_up_host.open()
     tenants = [partner.create(admin=ADMIN) for _ in range(2)]
