@@ -82,7 +82,7 @@ class Guard:
         environ = request.environ
         principal = environ[CALLER_KEY] = self._verify(environ.get("HTTP_AUTHORIZATION", ""))
         if principal.client_generation is not None:
-            principal = environ[CALLER_KEY] = self._require_valid_client(principal, environ.get("REMOTE_ADDR"))
+            principal = environ[CALLER_KEY] = self._require_valid_client(principal, environ.get("REMOTE_ADDR", ""))
         if not (principal.partner or principal.sees_every_partner):
             raise make_partner_missing(self._partner_claim)
         partners = None if principal.sees_every_partner else self.partners

@@ -300,7 +300,7 @@ def follow_bulk_job(call: Request, job_id: str) -> Response:
         return Response(status=204)
     work = partial(actions.load_progress, partner=partner_scope(call), job_id=parse_job_id(job_id))
     storage, guard = call.mount.storage, call.mount.guard
-    authorization, address = request.environ.get("HTTP_AUTHORIZATION", ""), request.environ.get("REMOTE_ADDR")
+    authorization, address = request.environ.get("HTTP_AUTHORIZATION", ""), request.environ.get("REMOTE_ADDR", "")
     long_request = call.start_long_request(make_response_pace())
     long_request.is_hurried = not (request.is_multithread and _try_acquire_slot(long_request))
 

@@ -104,7 +104,7 @@ def _respond(call: Request, *, is_revocation: bool) -> Response:
         credentials = read_credentials(form, request.environ.get("HTTP_AUTHORIZATION"))
     except OAuth2Error as error:
         return server.handle_error_response(None, error)
-    enforce_token_rate_limit(call.mount, credentials.client_id, caller.actor.address or "")
+    enforce_token_rate_limit(call.mount, credentials.client_id.lower(), caller.actor.address or "")
     oauth_request = FormRequest(form, credentials, caller)
     if is_revocation:
         return server.create_revocation_response(oauth_request)

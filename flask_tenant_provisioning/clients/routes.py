@@ -85,7 +85,7 @@ def create_client(call: Request) -> Response:
     def make_result(result: ClientWithSecret) -> Result:
         return make_secret_result(result, 201, Location=f"{mount.base_path()}{CLIENTS_PATH}/{result.client.client_id}")
 
-    return execute(call, work, make_result, body=body, validate_only=query["validate_only"])
+    return execute(call, work, make_result, body=body, validate_only=query["validate_only"], shows_secret=True)
 
 
 @routes.add(
@@ -180,4 +180,4 @@ def rotate_client_secret(call: Request, client_id: str) -> Response:
     seconds = load(call.mount.schema(ClientRotationSchema), body)["overlap_seconds"]
     target = make_target(call, client_id)
     work = partial(actions.rotate_secret, actor=call.actor(), target=target, overlap_seconds=seconds)
-    return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"])
+    return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"], shows_secret=True)

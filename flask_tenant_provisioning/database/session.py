@@ -530,31 +530,48 @@ class Storage:
         self._is_checked = True
 
 
-#: The key in the `info` of a host's ORM session of the functions to call after its commit.
+#: The key in the `info` of a host's ORM session of the functions to call after its commit, each with the transaction
+#: that it waits for; None once that has committed.
 _AFTER_COMMIT = "flask_tenant_provisioning"
 
 
 def _call_after_commit(host_session: OrmSession, function: Callable[[], None]) -> None:
-    """Call `function` once after the host's session has committed, and not at all if it rolls back."""
+    """Call `function` once after the host's session has committed; it may use the session.
+
+    It is not called at all if the session, or the savepoint that is active now, is rolled back or closed.
+    """
     if _AFTER_COMMIT not in host_session.info:
         from sqlalchemy import event
 
         host_session.info[_AFTER_COMMIT] = []
-        event.listen(host_session, "after_commit", _call_waiting)
-        event.listen(host_session, "after_rollback", _forget_waiting)
-    host_session.info[_AFTER_COMMIT].append(function)
+        event.listen(host_session, "after_commit", _follow_commit)
+        event.listen(host_session, "after_transaction_end", _call_waiting)
+    transaction = host_session.get_nested_transaction() or host_session.get_transaction()
+    host_session.info[_AFTER_COMMIT].append((transaction, function))
 
 
-def _call_waiting(host_session: OrmSession) -> None:
-    if host_session.in_nested_transaction():
-        return
-    functions, host_session.info[_AFTER_COMMIT] = host_session.info[_AFTER_COMMIT], []
-    for function in functions:
-        function()
+def _follow_commit(host_session: OrmSession) -> None:
+    """Let functions that wait for a committed savepoint wait for the transaction around it. None wait for a committed
+    transaction.
+    """
+    nested: Any = host_session.get_nested_transaction()
+    ended = nested or host_session.get_transaction()
+    outer = nested and nested.parent
+    while outer and outer.parent and not outer.nested:
+        outer = outer.parent
+    host_session.info[_AFTER_COMMIT] = [
+        (outer if transaction is ended else transaction, function)
+        for transaction, function in host_session.info[_AFTER_COMMIT]
+    ]
 
 
-def _forget_waiting(host_session: OrmSession) -> None:
-    host_session.info[_AFTER_COMMIT].clear()
+def _call_waiting(host_session: OrmSession, ended: Any) -> None:
+    """Call the functions whose transaction has committed, and drop those that still wait for the one that ended."""
+    waiting = host_session.info[_AFTER_COMMIT]
+    host_session.info[_AFTER_COMMIT] = [each for each in waiting if each[0] not in (None, ended)]
+    for transaction, function in waiting:
+        if transaction is None:
+            function()
 
 
 class TracedStorage(Storage):

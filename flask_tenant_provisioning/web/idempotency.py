@@ -78,11 +78,13 @@ class IdempotencyKey(NamedTuple):
     fingerprint: str
 
 
-def read_key(principal: Principal, body: Any, *, validate_only: bool = False) -> IdempotencyKey | None:
+def read_key(
+    principal: Principal, body: Any, *, validate_only: bool = False, binds_permissions: bool = False
+) -> IdempotencyKey | None:
     """Return the key of this request from `principal` with the JSON `body`; None if the header is absent.
 
-    With `validate_only`, the fingerprint is that of the write that the dry run stands for. Raises
-    `InvalidIdempotencyKey`.
+    With `validate_only`, the fingerprint is that of the write that the dry run stands for. With `binds_permissions`,
+    the principal's permissions are part of it. Raises `InvalidIdempotencyKey`.
     """
     header = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if header is None:
@@ -90,8 +92,11 @@ def read_key(principal: Principal, body: Any, *, validate_only: bool = False) ->
     query = request.query_string.decode("latin-1")
     if validate_only:
         query = "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != "validate_only")
-    is_administrator = principal.sees_every_partner
-    return IdempotencyKey(principal.partner, _parse_key(header), _fingerprint_request(is_administrator, query, body))
+    # A partner never receives an administrator's response.
+    parts = [principal.sees_every_partner, request.method, request.path, query, body]
+    if binds_permissions:
+        parts.append(sorted(principal.permissions))
+    return IdempotencyKey(principal.partner, _parse_key(header), make_fingerprint(*parts))
 
 
 def _parse_key(header: str) -> str:
@@ -112,14 +117,6 @@ def is_valid_key(text: Any) -> bool:
 def make_fingerprint(*parts: Any) -> str:
     """Return the SHA-256 of JSON values in hexadecimal, independent of their spelling."""
     return hashlib.sha256(json.dumps(_canonicalize([*parts]), sort_keys=True).encode()).hexdigest()
-
-
-def _fingerprint_request(is_administrator: bool, query: str, body: Any) -> str:
-    """Return the fingerprint of method, path, query and body.
-
-    `is_administrator` is part of it, so that a partner never receives an administrator's response.
-    """
-    return make_fingerprint(is_administrator, request.method, request.path, query, body)
 
 
 def _canonicalize(value: Any) -> Any:

@@ -75,7 +75,7 @@ class Request:
         It raises the errors of `Guard.readmit` after the token has expired or the partner was suspended.
         """
         guard, storage, partner = self.mount.guard, self.mount.storage, self.principal.partner
-        header, address = request.environ.get("HTTP_AUTHORIZATION", ""), request.environ.get("REMOTE_ADDR")
+        header, address = request.environ.get("HTTP_AUTHORIZATION", ""), request.environ.get("REMOTE_ADDR", "")
 
         def read(work: Callable[[Session], Any]) -> Any:
             try:

@@ -51,17 +51,20 @@ def execute(
     body: Any = None,
     validate_only: bool = False,
     single_statement_of: str | None = None,
+    shows_secret: bool = False,
 ) -> Response:
     """Run `work` in one transaction and return ``render(work(session))`` as a response.
 
     `body` is the request's JSON, which an Idempotency-Key is bound to. With `validate_only`, the transaction is rolled
     back. `single_statement_of` names the operation of a `work` that is a single statement unless a reaction to that
-    operation takes part: then it needs no transaction. Raises the errors of `work` and of `idempotency.claim_key`.
+    operation takes part: then it needs no transaction. With `shows_secret`, the key is also bound to the caller's
+    permissions, which decide who may receive the secret in a stored response. Raises the errors of `work` and of
+    `idempotency.claim_key`.
     """
     storage = call.mount.storage
     key = None
     if request.method in _METHODS_WITH_KEY and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-        key = read_key(call.principal, body, validate_only=validate_only)
+        key = read_key(call.principal, body, validate_only=validate_only, binds_permissions=shows_secret)
     if validate_only:
         return _execute_dry_run(call, key, work, render)
     if key is not None:

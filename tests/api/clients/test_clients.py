@@ -630,6 +630,19 @@ def test_who_has_fewer_permissions_cannot_take_a_client_over(partner: Caller) ->
     ]  # fmt: skip
 
 
+def test_who_has_fewer_permissions_gets_no_secret_by_an_idempotency_key(partner: Caller) -> None:
+    body = {"name": "CRM", "permissions": PERMISSIONS}
+    clerk = Caller(partner.app, partner.partner, permissions=["client:write", "tenant:read"])
+    client = partner("POST", "/clients", json=body, headers={"Idempotency-Key": "create"}).get_json()
+    rotation = client_path(client, "/rotate-secret")
+    partner("POST", rotation, headers={"Idempotency-Key": "rotate"})
+    for path, request_body, key in (("/clients", body, "create"), (rotation, None, "rotate")):
+        response = clerk("POST", path, json=request_body, headers={"Idempotency-Key": key})
+        check_problem(response, status=422, code="idempotency-key-reused")
+        response = clerk("POST", f"{path}?validate_only=true", json=request_body, headers={"Idempotency-Key": key})
+        check_problem(response, status=422, code="idempotency-key-reused")
+
+
 def test_who_has_fewer_permissions_can_restrict_a_client(partner: Caller) -> None:
     clerk = Caller(partner.app, partner.partner, permissions=["client:write", "tenant:read"])
     for body in ({"name": "ERP"}, {"status": "disabled"}, {"permissions": ["tenant:read"]}):

@@ -208,6 +208,15 @@ def test_requests_for_tokens_are_counted_by_client(limited: Flask, hand: ManualC
     assert post_secret(limited, client).status_code == 200
 
 
+def test_spellings_of_a_client_id_are_counted_together(limited: Flask) -> None:
+    client_id = create_client(Caller(limited))["client"]
+    form = {"grant_type": "client_credentials", "client_secret": "wrong"}
+    for number, spelling in enumerate((client_id, client_id.upper(), client_id.title())):
+        request = {**form, "client_id": spelling}
+        response = request_token(limited, request, environ_overrides={"REMOTE_ADDR": f"192.0.2.{number}"})
+        assert response.headers["RateLimit"] == f'"token";r={2 - number};t=60'
+
+
 def test_requests_for_tokens_are_counted_by_address(limited: Flask) -> None:
     client = create_client(Caller(limited))
     for number in range(3):

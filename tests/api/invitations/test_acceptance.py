@@ -306,6 +306,49 @@ def test_savepoints_of_the_host_are_no_commit(sign_up_host: SignUpHost) -> None:
     assert (read_invitation(partner, tenant)["state"], heard) == ("accepted", ["accepted"])
 
 
+def test_savepoint_that_is_rolled_back_after_the_acceptance_drops_no_signal(sign_up_host: SignUpHost) -> None:
+    partner = sign_up_host.open()
+    tenant = partner.create(admin=ADMIN)
+    sign_up_host.work()
+    token, heard, session = sign_up_host.outbox[0].token, [], sign_up_host.db.session
+    with (
+        invitation_accepted.connected_to(lambda app, event: heard.append(event["data"]["state"])),
+        sign_up_host.app.app_context(),
+    ):
+        sign_up_host.provisioning.accept_invitation(token)
+        session.begin_nested().rollback()
+        session.commit()
+    assert (read_invitation(partner, tenant)["state"], heard) == ("accepted", ["accepted"])
+
+
+def test_closed_session_of_the_host_sends_no_signal_later(sign_up_host: SignUpHost) -> None:
+    partner = sign_up_host.open()
+    tenant = partner.create(admin=ADMIN)
+    sign_up_host.work()
+    token, heard = sign_up_host.outbox[0].token, []
+    with (
+        invitation_accepted.connected_to(lambda app, event: heard.append(event["data"]["state"])),
+        sign_up_host.app.app_context(),
+        Session(get_storage(sign_up_host.app).engine) as session,
+    ):
+        sign_up_host.provisioning.accept_invitation(token, session)
+        session.close()
+        session.execute(select(1))
+        session.commit()
+    assert (read_invitation(partner, tenant)["state"], heard) == ("sent", [])
+
+
+def test_signal_of_an_acceptance_may_use_the_hosts_session(sign_up_host: SignUpHost) -> None:
+    partner = sign_up_host.open()
+    partner.create(admin=ADMIN)
+    sign_up_host.work()
+    token, counts, session = sign_up_host.outbox[0].token, [], sign_up_host.db.session
+    users = select(func.count()).select_from(sign_up_host.users)
+    with invitation_accepted.connected_to(lambda app, event: counts.append(session.scalar(users))):
+        assert sign_up_host.sign_up(token) == "ok"
+    assert counts == [1]
+
+
 def test_failing_insert_of_the_host_leaves_the_invitation_open(sign_up_host: SignUpHost) -> None:
     partner = sign_up_host.open()
     tenants = [partner.create(admin=ADMIN) for _ in range(2)]
