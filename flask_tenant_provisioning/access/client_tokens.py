@@ -46,11 +46,14 @@ class IssuedToken(NamedTuple):
     expires_in: int
     scope: str
 
+    def __repr__(self) -> str:
+        return f"IssuedToken(expires_in={self.expires_in}, scope={self.scope!r})"
+
 
 class SigningKey(NamedTuple):
     """The key of a mount's tokens: its id, its only algorithm, and what signs and verifies.
 
-    `public_jwk` is the public half as a JWK (RFC 7517); None for a shared secret, which nobody else may know.
+    `public_jwk` is the public half as a JWK (RFC 7517); None for a shared secret. The `repr` shows no key.
     """
 
     kid: str
@@ -58,6 +61,9 @@ class SigningKey(NamedTuple):
     signing: Any
     verifying: Any
     public_jwk: Mapping[str, str] | None
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.kid!r}, {self.algorithm!r})"
 
 
 class ClientTokens:

@@ -169,7 +169,7 @@ def _change(
     action: Callable[[Session, Actor, Target], Client],
     as_json: bool,
 ) -> None:
-    """Run an action on a client and print what became of it."""
+    """Run an action on a client and print the changed client."""
     mount = find_mount(mount_name)
     changed = _run(mount, _load_client(mount, client, partner), action)
     print_document(render_client(changed), as_json=as_json)

@@ -1,8 +1,8 @@
 """Create, load, update and delete API clients, and end their tokens. What takes a `Session` runs in the caller's unit
 of work.
 
-Every change writes an event that names its actor and contains neither a secret nor its hash. Nobody can give a client
-more permissions than they have themselves, nor get the secret of one that has more.
+Every change writes an event that names its actor and contains neither a secret nor its hash. A caller can give a client
+only permissions of its own, and gets no secret of one that has more.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def list_clients(
 def update_client(session: Session, actor: Actor, target: Target, values: Values) -> Client:
     """Update a client with `values`; equal values write nothing. One kind of key replaces the other.
 
-    Whoever changes more than the name, other than to disable the client, needs all permissions that it has afterwards.
+    A change of more than the name, other than one that disables the client, needs all permissions that the client has
+    afterwards.
     All its tokens end if it is disabled, and if one of its keys is withdrawn. Raises `ClientNotFound`, `Forbidden`,
     `InvalidInput`, and any error that `target.check_version` raises.
     """
@@ -244,8 +245,8 @@ def _withdraws_key(before: Client, after: Client) -> bool:
     """Return whether a key by which tokens may have been issued is no longer the client's."""
     if before.jwks is None or after.jwks is None:
         return (before.jwks, before.jwks_url) != (after.jwks, after.jwks_url)
-    kept = json.loads(after.jwks)["keys"]
-    return any(key not in kept for key in json.loads(before.jwks)["keys"])
+    remaining = json.loads(after.jwks)["keys"]
+    return any(key not in remaining for key in json.loads(before.jwks)["keys"])
 
 
 def _encode_columns(values: Values) -> dict[str, Any]:

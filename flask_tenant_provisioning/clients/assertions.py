@@ -78,7 +78,7 @@ class ClientKeys:
     def find(self, client: Client, kid: Any) -> PublicKey | None:
         """Return the client's key of this id, or None.
 
-        Published keys are fetched if that is due. Meanwhile the request occupies one of the partner's slots. Raises
+        Published keys are fetched if that is due; until then the request occupies one of the partner's slots. Raises
         `TooManyLongRequests` and `ServerBusy` if none is free, and `StorageUnavailable` if the keys are unknown.
         """
         if client.jwks is not None:
@@ -153,11 +153,14 @@ def verify_assertion(assertion: Assertion, key: PublicKey | None, audiences: Col
 
 
 def record_assertion(session: Session, client: Client, assertion: Assertion) -> bool:
-    """Record that the client has used a verified assertion. Return False if it had used it before."""
+    """Record that the client has used a verified assertion. Return False if it had used it before.
+
+    The row stays longer than the assertion is accepted, since the clock of another machine may sweep it.
+    """
     values = {
         **client.key,
         "jti_hash": hashlib.sha256(assertion.claims["jti"].encode("utf-8", "replace")).hexdigest(),
-        "expires_at": format_instant(assertion.claims["exp"] + LEEWAY_SECONDS),
+        "expires_at": format_instant(assertion.claims["exp"] + 2 * LEEWAY_SECONDS),
     }
     inserted: int = session.run(session.storage.once(AssertionSQL).insert, values).rowcount
     return inserted == 1

@@ -1,4 +1,4 @@
-"""The secrets of API clients: 32 random bytes each, of which only the SHA-256 is stored.
+"""The secrets of API clients: 32 random bytes each; only their SHA-256 is stored.
 
 A secret is as hard to guess as a key, so a fast hash is enough, and a wrong one costs no more than a right one. Two are
 valid while one replaces the other.

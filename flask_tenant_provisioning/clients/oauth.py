@@ -76,6 +76,9 @@ class Credentials(NamedTuple):
     secret: str = ""
     assertion: Assertion | None = None
 
+    def __repr__(self) -> str:
+        return f"Credentials({self.method!r}, {self.client_id!r})"
+
 
 class Caller(NamedTuple):
     """Where a request came from: the actor without its principal, and the names by which it may know this API.
@@ -202,7 +205,7 @@ class TokenGrant(ClientCredentialsGrant):  # type: ignore[misc]
 
 
 class TokenRevocation(RevocationEndpoint):  # type: ignore[misc]
-    """The revocation endpoint: it ends all tokens of the client of which a valid token is revoked."""
+    """The revocation endpoint: a valid token ends with all other tokens of its client."""
 
     CLIENT_AUTH_METHODS = METHODS
 

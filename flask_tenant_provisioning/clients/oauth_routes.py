@@ -151,8 +151,7 @@ def issue_token(call: Request) -> Response:
 def revoke_token(call: Request) -> Response:
     """Revoke an access token (RFC 7009), and with it all tokens of the client.
 
-    The client authenticates as it does for a token. A token that is no longer valid, or never was, is answered with 200
-    too.
+    The client authenticates as it does for a token. A token that is no longer valid, or never was, returns 200 too.
     """
     return _respond(call, is_revocation=True)
 

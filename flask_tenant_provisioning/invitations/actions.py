@@ -1,7 +1,7 @@
 """Create, load, resend, revoke and expire invitations. What takes a `Session` runs in the caller's unit of work.
 
-Whoever changes an invitation of a tenant holds the lock on the tenant's row; a worker that saves the outcome of an
-attempt, and only it, goes by the fence instead.
+A change of an invitation holds the lock on the tenant's row; only a worker that saves the outcome of an attempt goes by
+the fence instead.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def require_error(response: ApiResponse, status: int, error: str) -> None:
     response.require(document["error"] == error, f"answer with the error {error}")
 
 
-def test_a_secret_is_shown_once(provisioning_partner: Caller, client: dict[str, Any]) -> None:
+def test_a_clients_secret_is_shown_once(provisioning_partner: Caller, client: dict[str, Any]) -> None:
     response = provisioning_partner("GET", get_client_path(client)).expect(200)
     response.require("secret" not in response.json(), "show no secret")
     response.require(client["secret"] not in response.text, "show no secret")
