@@ -32,6 +32,8 @@ _OPTION = "flask_tenant_provisioning_tenant"
 #: The option of a connection whose tenant is sent before each statement.
 _IS_SENT_AGAIN = "flask_tenant_provisioning_is_sent_again"
 _UNMANAGED = object()
+#: The tenant of a transaction whose check has failed: it runs no further statement.
+_REFUSED = object()
 #: Statements that read no rows, and may have to clean up after a context.
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 _SET = "SELECT set_config(%s, %s, true)"
@@ -203,13 +205,19 @@ class RowLevelSecurity:
 
     def _bind(self, session: Session, transaction: SessionTransaction, connection: Connection) -> None:
         """Tell the database whose the transaction is that begins, and check once that its policies hold."""
-        engine = connection.engine
-        if engine not in self._safe_engines:
-            self._require_safe(session, connection)
         if transaction.nested:
             self._verify(connection)
             return
         before = connection.get_execution_options().get(_OPTION, _UNMANAGED)
+        if connection.engine not in self._safe_engines:
+            connection.execution_options(**{_OPTION: _UNMANAGED})
+            try:
+                self._require_safe(session, connection)
+            except BaseException:
+                # The session keeps the connection: code that goes on after the error must not see all rows.
+                connection.execution_options(**{_OPTION: _REFUSED})
+                event.listen(connection, "before_cursor_execute", self._verify)
+                raise
         scope = find_scope()
         tenant_id = None if scope is None else scope.tenant_id
         connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: False})
@@ -243,6 +251,8 @@ class RowLevelSecurity:
         bound = connection.get_execution_options().get(_OPTION, _UNMANAGED)
         if bound is _UNMANAGED or statement.startswith(_SAVEPOINTS):
             return
+        if bound is _REFUSED:
+            raise ConfigurationError("This transaction is not isolated, as its first statement said: roll it back.")
         tenant_id = get_tenant_id()
         if tenant_id == bound:
             if connection.get_execution_options().get(_IS_SENT_AGAIN):

@@ -388,6 +388,20 @@ def test_a_role_that_no_policy_binds_is_refused(postgresql_database: str, attrib
         host.close()
 
 
+def test_a_refused_session_reads_nothing_before_its_rollback(postgresql_database: str) -> None:
+    with open_role(postgresql_database, "SUPERUSER") as role:
+        host = RowHost(postgresql_database, role)
+        host.open()
+        with host.as_nobody() as session:
+            for message in ("is a superuser", "roll it back", "roll it back"):
+                with pytest.raises(ConfigurationError, match=message):
+                    host.list_names()
+            session.rollback()
+            with pytest.raises(ConfigurationError, match="is a superuser"):
+                host.list_names()
+        host.close()
+
+
 def test_a_connection_whose_settings_do_not_last_is_refused(make: Make) -> None:
     host = make(isolation_level="AUTOCOMMIT")
     host.open()
