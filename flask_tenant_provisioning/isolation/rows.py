@@ -301,7 +301,8 @@ class RowLevelSecurity:
         if engine not in self._heard_engines:
             self._listen_to(engine)
             event.listen(connection, "before_cursor_execute", self._verify)  # it was there before the engine listened
-        self._safe_engines.add(engine)
+        if not faults:  # a table that is migrated later is checked then
+            self._safe_engines.add(engine)
 
     def _find_engines(self) -> list[Engine]:
         """Return the engines of the tables, each once."""

@@ -368,6 +368,20 @@ def test_a_start_without_whole_policies_is_refused_until_they_are_applied(
         assert host.list_names() == []
 
 
+def test_a_table_that_is_migrated_after_the_start_is_checked_too(host: RowHost) -> None:
+    host.open()
+    host.run_as_owner("DROP TABLE invoices")
+    with host.as_nobody() as session:
+        assert host.list_names() == []
+        session.rollback()
+        Base.metadata.create_all(host.owner)
+        with pytest.raises(ConfigurationError, match="invoices: row-level security is off"):
+            host.list_names()
+        session.rollback()
+        assert host.apply()
+        assert host.list_names() == []
+
+
 def test_a_permissive_policy_of_the_hosts_opens_nothing(host: RowHost, tenants: Two) -> None:
     host.run_as_owner("CREATE POLICY all_rows ON projects USING (true)")
     with host.as_tenant(tenants[1]):
