@@ -263,6 +263,25 @@ def test_a_context_of_another_tenant_within_one_is_refused(host: TenantHost) -> 
         assert current_tenant.id == one
 
 
+@pytest.mark.parametrize("closes_within", [True, False])
+def test_a_generators_context_does_not_outlive_it(host: TenantHost, closes_within: bool) -> None:
+    tenant = host.open().create()["tenant"]
+
+    def generate() -> Iterator[str]:
+        with host.provisioning.tenant_context(tenant):
+            yield current_tenant.id
+
+    with host.app.app_context():
+        generator = generate()
+        assert next(generator) == tenant
+        with host.provisioning.tenant_context(tenant):
+            if closes_within:
+                generator.close()
+            assert current_tenant.id == tenant
+        generator.close()
+        assert not current_tenant
+
+
 def test_a_request_within_a_context_has_its_own_tenant(host: TenantHost) -> None:
     partner = host.open()
     one, other = partner.create(), partner.create()
