@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from ..config import ConfigurationError
-from .context import find_scope, get_tenant_id
+from .context import Scope, find_scope, get_tenant_id
 from .faults import AUTOCOMMIT_ADVICE, describe_type, find_leaking_keys, find_policy_faults
 from .policies import CASTS, SETTING_PATTERN, find_unlisted_tables, plan_changes, read_role, read_states
 from .refusals import TenantConflict
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 _OPTION = "flask_tenant_provisioning_tenant"
 #: The option of a connection whose tenant is sent before each statement.
 _IS_SENT_AGAIN = "flask_tenant_provisioning_is_sent_again"
+#: The option of a connection that holds a weak reference to its session.
+_SESSION = "flask_tenant_provisioning_session"
 _UNMANAGED = object()
 #: The tenant of a transaction whose check has failed: it runs no further statement.
 _REFUSED = object()
@@ -220,15 +222,22 @@ class RowLevelSecurity:
                 raise
         scope = find_scope()
         tenant_id = None if scope is None else scope.tenant_id
-        connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: False})
+        reference = weakref.ref(session)
+        connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: False, _SESSION: reference})
         # A connection that served a transaction before may be in one of the host's, which still has that one's tenant.
         if tenant_id is not None or before is not _UNMANAGED:
             self._send_tenant(connection, tenant_id or "")
         if session.info.get(_OPTION) not in (None, tenant_id):
             session.expire_all()  # a session that the host keeps: what it has of the tenant before is loaded again
         session.info[_OPTION] = tenant_id
-        if tenant_id is not None and scope is not None and scope.exits is not None:
-            scope.exits.setdefault(id(session), partial(self._forget_rows, weakref.ref(session)))
+        if scope is not None and tenant_id is not None:
+            self._await_exit(scope, reference)
+
+    def _await_exit(self, scope: Scope, reference: Callable[[], Session | None]) -> None:
+        """Remove the tenant's objects from a session when its context ends."""
+        if scope.exits is not None and (session := reference()) is not None:
+            # It replaces that of a session whose id has been reused.
+            scope.exits[id(session)] = partial(self._forget_rows, reference)
 
     def _send_tenant(self, connection: Connection, tenant_id: str) -> None:
         """Set the tenant for the rest of the transaction.
@@ -248,14 +257,18 @@ class RowLevelSecurity:
 
         A transaction that began without a tenant, such as by a resolver, becomes that of the tenant that is found.
         """
-        bound = connection.get_execution_options().get(_OPTION, _UNMANAGED)
+        options = connection.get_execution_options()
+        bound = options.get(_OPTION, _UNMANAGED)
         if bound is _UNMANAGED or statement.startswith(_SAVEPOINTS):
             return
         if bound is _REFUSED:
             raise ConfigurationError("This transaction is not isolated, as its first statement said: roll it back.")
-        tenant_id = get_tenant_id()
+        scope = find_scope()
+        tenant_id = None if scope is None else scope.tenant_id
+        if scope is not None and tenant_id is not None and scope.exits is not None:
+            self._await_exit(scope, options[_SESSION])
         if tenant_id == bound:
-            if connection.get_execution_options().get(_IS_SENT_AGAIN):
+            if options.get(_IS_SENT_AGAIN):
                 self._send_tenant(connection, tenant_id or "")
             return
         if bound is not None:
@@ -267,9 +280,13 @@ class RowLevelSecurity:
         is_sent_again = connection.in_nested_transaction()
         connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: is_sent_again})
         self._send_tenant(connection, tenant_id or "")
+        if (session := options[_SESSION]()) is not None:
+            session.info[_OPTION] = tenant_id
 
     def _forget_rows(self, reference: Callable[[], Session | None]) -> None:
         """Remove a tenant's objects from a session at the end of its context: the next one would be handed them.
+
+        Shared objects stay. What they have loaded is loaded again: their relationships may hold a tenant's.
 
         Raises `TenantConflict` if some of them were not flushed, which would be lost.
         """
@@ -280,7 +297,11 @@ class RowLevelSecurity:
         kept = [item for item in [*session.new, *session.identity_map.values()] if _is_of(item, tables)]
         unsaved = any(item in session.new or item in session.deleted or session.is_modified(item) for item in kept)
         for item in kept:
-            session.expunge(item)
+            if item in session:  # not removed with its parent
+                session.expunge(item)
+        for item in session.identity_map.values():
+            if names := inspect(item).unmodified:
+                session.expire(item, names)
         if unsaved:
             raise TenantConflict("Objects of a tenant were not saved: commit or roll back at the end of its context.")
 

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import (
     Column,
+    ForeignKey,
     Integer,
     MetaData,
     String,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.orm import DeclarativeBase, Session, scoped_session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session, relationship, scoped_session, sessionmaker
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning, current_tenant
 from flask_tenant_provisioning.isolation import Header, RowLevelSecurity, TenantConflict
@@ -280,6 +281,90 @@ def test_objects_of_one_tenant_are_not_handed_to_the_next(host: RowHost, tenants
             assert host.session.get(Project, project.id) is None
             host.session.rollback()
         assert host.session.get(Project, project.id) is None
+
+
+@pytest.mark.parametrize("begins", ["before the context", "in an earlier context"])
+def test_objects_of_a_transaction_that_began_elsewhere_are_not_handed_on(
+    host: RowHost, tenants: Two, begins: str
+) -> None:
+    one, other = tenants
+    context = host.provisioning.tenant_context
+    host.session.session_factory.configure(expire_on_commit=False)
+    with host.app.app_context():
+        with context(one["tenant"]) if begins == "in an earlier context" else contextlib.nullcontext():
+            host.session.execute(text("SELECT 1"))
+        with context(one["tenant"]):
+            project = host.session.scalars(select(Project)).first()
+            assert project is not None
+            host.session.commit()
+        with context(other["tenant"]):
+            assert host.session.get(Project, project.id) is None
+            host.session.rollback()
+
+
+def make_family(host: RowHost, **options: Any) -> tuple[Any, Any, Any]:
+    """Create the tables of users, who are shared, and of their notes with lines; return a session and two models."""
+
+    class Model(DeclarativeBase):
+        pass
+
+    class User(Model):
+        __tablename__ = "users"
+        id = Column(Integer, primary_key=True)
+        notes = relationship("Note")
+
+    class Note(Model):
+        __tablename__ = "notes"
+        id = Column(Integer, primary_key=True)
+        tenant_id = Column(String(36))
+        user_id = Column(ForeignKey("users.id"))
+        lines = relationship("Line", cascade="all, delete-orphan")
+
+    class Line(Model):
+        __tablename__ = "lines"
+        id = Column(Integer, primary_key=True)
+        tenant_id = Column(String(36))
+        note_id = Column(ForeignKey("notes.id"))
+
+    Model.metadata.create_all(host.owner)
+    for kind in ("TABLES", "SEQUENCES"):
+        host.run_as_owner(f"GRANT ALL ON ALL {kind} IN SCHEMA {host.schema} TO {host.role}")
+    RowLevelSecurity(Model, session=sessionmaker(host.owner)).apply()
+    factory = sessionmaker(host.engine, **options)
+    RowLevelSecurity(Model, session=factory)
+
+    def make_note(tenant: dict[str, Any]) -> Any:
+        return Note(tenant_id=tenant["tenant"], lines=[Line(tenant_id=tenant["tenant"]) for _ in range(2)])
+
+    return factory(), User, make_note
+
+
+def test_objects_leave_the_session_with_their_parents(host: RowHost, tenants: Two) -> None:
+    session, _, make_note = make_family(host)
+    with host.app.app_context():
+        with host.provisioning.tenant_context(tenants[0]["tenant"]):
+            note = make_note(tenants[0])
+            session.add(note)
+            session.commit()
+            assert len(note.lines) == 2
+        assert [*session] == []
+        session.close()
+
+
+def test_a_shared_object_keeps_no_tenants_objects(host: RowHost, tenants: Two) -> None:
+    session, User, make_note = make_family(host, expire_on_commit=False)
+    context = host.provisioning.tenant_context
+    with host.app.app_context():
+        with context(tenants[0]["tenant"]):
+            user = User(notes=[make_note(tenants[0])])
+            session.add(user)
+            session.commit()
+            assert len(user.notes) == 1
+        with context(tenants[1]["tenant"]):
+            assert session.get(User, user.id) is user
+            assert user.notes == []
+            session.rollback()
+        session.close()
 
 
 def test_what_is_not_saved_in_a_context_is_an_error(host: RowHost, tenants: Two) -> None:
