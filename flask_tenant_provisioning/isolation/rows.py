@@ -123,13 +123,13 @@ class RowLevelSecurity:
             raise ConfigurationError("Say why the policies are bypassed: bypass('monthly invoices').")
         engine = self._get_operators_engine()
         with Session(engine) as session:
+            if not write:
+                event.listen(session, "after_begin", _forbid_writes)
             role = read_role(session.connection())
             if not (role.bypasses or role.is_superuser):
                 raise ConfigurationError(
                     f"The policies bind the role {role.name} of `operators` too: ALTER ROLE {role.name} BYPASSRLS."
                 )
-            if not write:
-                session.execute(text("SET TRANSACTION READ ONLY"))
             fields = {"reason": reason, "role": role.name, "write": write}
             logger.warning("row-level security is bypassed: %s", reason, extra=fields)
             yield session
@@ -379,6 +379,11 @@ def _get_engine(session: Session, table: Table | None) -> Engine | None:
         return session.get_bind(clause=table).engine
     except UnboundExecutionError:
         return None
+
+
+def _forbid_writes(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    """Let a transaction only read. A savepoint that begins in it does so already."""
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 
 def _is_of(item: Any, tables: set[Table]) -> bool:

@@ -558,6 +558,9 @@ def test_operators_see_all_rows_and_the_log_says_why(
         assert session.scalars(select(Project.name).order_by(Project.name)).all() == ["apple", "ash", "birch"]
         with pytest.raises(DBAPIError, match="read-only transaction"):
             session.execute(delete(Project))
+        session.rollback()
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            session.execute(delete(Project))
     (record,) = [record for record in caplog.records if "bypassed" in record.message]
     assert record.message == "row-level security is bypassed: monthly invoices"
     assert (record.__dict__["reason"], record.__dict__["write"]) == ("monthly invoices", False)
