@@ -229,21 +229,31 @@ def _run_exits(scope: Scope) -> None:
 
 
 def enter_task(mount_name: str, task_id: str, tenant_id: str | None) -> None:
-    """Begin a task: its tenant, or none, is the current one until `leave_task`."""
-    _scope.set(Scope(mount_name, tenant_id, task_id=task_id, outer=_scope.get(), exits={}))
+    """Begin a task: its tenant, or none, is the current one until `leave_task`.
+
+    A task that has the tenant of another mount keeps it, if it has none of this one.
+    """
+    outer = _find_open_scope()
+    if tenant_id is None and outer is not None and outer.task_id == task_id and outer.mount_name != mount_name:
+        return
+    _scope.set(Scope(mount_name, tenant_id, task_id=task_id, outer=outer, exits={}))
 
 
-def leave_task(task_id: str) -> None:
+def leave_task(mount_name: str, task_id: str) -> None:
     """End a task, and every scope that it has left open."""
-    scope = _scope.get()
+    left, scope = [], _find_open_scope()
     while scope is not None:
+        left.append(scope)
+        if (scope.mount_name, scope.task_id) == (mount_name, task_id):
+            break
+        scope = scope.outer
+    else:
+        return  # it has not been entered
+    for scope in left:
         with contextlib.suppress(TenantConflict):
             _run_exits(scope)
         scope.is_closed = True
-        if scope.task_id == task_id:
-            _scope.set(scope.outer)
-            return
-        scope = scope.outer
+    _scope.set(_find_open_scope())
 
 
 def _get_app() -> Flask:

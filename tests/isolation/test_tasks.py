@@ -9,7 +9,7 @@ import pytest
 from celery import Celery, chain
 from celery.app.trace import build_tracer
 
-from flask_tenant_provisioning import current_tenant
+from flask_tenant_provisioning import TenantProvisioning, current_tenant
 from flask_tenant_provisioning.isolation import Header, TenantUnknown
 from flask_tenant_provisioning.isolation.context import get_tenant_id
 from tests.support.isolation import ABSENT_ID, add_pages
@@ -166,6 +166,17 @@ def test_a_malformed_header_is_no_tenant(host: TaskHost, value: Any) -> None:
     assert run_message(host, {"flask_tenant_provisioning_tenants": value}) is None
     assert run_message(host, good) == tenant
     assert run_message(host, {}) is None
+    assert get_tenant_id() is None
+
+
+def test_a_task_keeps_its_tenant_where_two_mounts_carry(host: TaskHost) -> None:
+    tenant = host.open().create()["tenant"]
+    TenantProvisioning(name="eu").isolation.carry(host.celery)
+    assert run_message(host, {"flask_tenant_provisioning_tenants": {"provisioning": tenant}}) == tenant
+    assert run_message(host, {"flask_tenant_provisioning_tenants": {"eu": ABSENT_ID}}) == ABSENT_ID
+    assert run_message(host, {}) is None
+    host.send_as(tenant, "note", "in place")
+    assert host.seen == [("in place", tenant)]
     assert get_tenant_id() is None
 
 
