@@ -210,6 +210,8 @@ class RowLevelSecurity:
         if transaction.nested:
             self._verify(connection)
             return
+        if connection.dialect.name != "postgresql" and not self._list_bound_tables(session, connection.engine):
+            return  # another database of the host's, such as a second bind
         before = connection.get_execution_options().get(_OPTION, _UNMANAGED)
         if connection.engine not in self._safe_engines:
             connection.execution_options(**{_OPTION: _UNMANAGED})
@@ -310,7 +312,7 @@ class RowLevelSecurity:
         if connection.dialect.name != "postgresql":
             raise ConfigurationError(WHY_POSTGRESQL.format(connection.dialect.name))
         engine = connection.engine
-        tables = [table for table in self.list_tables() if _get_engine(session, table) is engine]
+        tables = self._list_bound_tables(session, engine)
         faults = find_policy_faults(connection, tables, self.column, self.setting)
         connection.exec_driver_sql(_SET, (self.setting, "probe"))
         if connection.scalar(text("SELECT current_setting(:name, true)"), {"name": self.setting}) != "probe":
@@ -335,7 +337,11 @@ class RowLevelSecurity:
 
     def _list_tables_of(self, engine: Engine) -> list[Table]:
         with self._factory() as session:
-            return [table for table in self.list_tables() if _get_engine(session, table) is engine]
+            return self._list_bound_tables(session, engine)
+
+    def _list_bound_tables(self, session: Session, engine: Engine) -> list[Table]:
+        """Return the tables that a session has in the database of `engine`."""
+        return [table for table in self.list_tables() if _get_engine(session, table) is engine]
 
     def _get_operators_engine(self) -> Engine:
         if self._operators is None:

@@ -523,6 +523,13 @@ def test_other_databases_are_refused_at_start() -> None:
         assert session.scalar(select(1)) == 1
 
 
+def test_another_database_without_tenants_is_left_alone(host: RowHost, tenants: Two) -> None:
+    second = {"bind": create_engine("sqlite://")}
+    with host.as_tenant(tenants[0]) as session:
+        assert session.execute(text("SELECT 1"), bind_arguments=second).scalar() == 1
+        assert host.list_names() == ["apple", "ash"]
+
+
 def test_what_is_no_table_or_session_is_refused() -> None:
     factory = sessionmaker(create_engine("sqlite://"))
     for tables in (None, "projects", [], [int], 7):
