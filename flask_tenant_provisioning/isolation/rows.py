@@ -109,8 +109,14 @@ class RowLevelSecurity:
             self._listen_to(engine)
 
     def set_tenant(self, session: Session, tenant_id: str) -> None:
-        """Let the rest of a session's transaction work for a tenant, as a hook's does for the tenant that it gets."""
-        session.connection().execute(
+        """Let the rest of a session's transaction work for a tenant, as a hook's does for the tenant that it gets.
+
+        Raises `TenantConflict` for the host's own session, which works for the current tenant.
+        """
+        connection = session.connection()
+        if connection.get_execution_options().get(_OPTION, _UNMANAGED) not in (_UNMANAGED, tenant_id):
+            raise TenantConflict("This session works for the current tenant: open a tenant_context instead.")
+        connection.execute(
             text("SELECT set_config(:name, :tenant, true)"), {"name": self.setting, "tenant": tenant_id}
         )
 

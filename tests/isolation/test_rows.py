@@ -607,6 +607,17 @@ def test_a_hook_writes_the_rows_of_its_tenant(host: RowHost) -> None:
         assert host.list_names() == ["first"]
 
 
+def test_the_hosts_own_session_is_given_no_other_tenant(host: RowHost, tenants: Two) -> None:
+    one, other = tenants
+    set_tenant = host.provisioning.isolation.set_tenant
+    with host.as_tenant(one) as session:
+        with pytest.raises(TenantConflict, match="open a tenant_context"):
+            set_tenant(session(), other["tenant"])
+        assert host.list_names() == ["apple", "ash"]
+    with host.as_nobody() as session, pytest.raises(TenantConflict, match="open a tenant_context"):
+        set_tenant(session(), other["tenant"])
+
+
 def test_flask_sqlalchemy_works_for_the_current_tenant(postgresql_database: str, role: str) -> None:
     flask_sqlalchemy = pytest.importorskip("flask_sqlalchemy")
 
