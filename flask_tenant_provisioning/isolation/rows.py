@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from ..config import ConfigurationError
 from .context import Scope, find_scope, get_tenant_id
-from .faults import AUTOCOMMIT_ADVICE, describe_type, find_leaking_keys, find_policy_faults
+from .faults import AUTOCOMMIT_ADVICE, describe_type, find_leaking_keys, find_open_children, find_policy_faults
 from .policies import CASTS, SETTING_PATTERN, find_unlisted_tables, plan_changes, read_role, read_states
 from .refusals import TenantConflict
 from .strategy import Fault
@@ -190,6 +190,8 @@ class RowLevelSecurity:
                 for name in unlisted
                 if name not in shared
             ]
+        given = [table for table in _find_tables(self._given) if table.fullname not in self._exempt]
+        faults += find_open_children(given, self.list_tables(), self.column)
         return [*faults, *find_leaking_keys(self.list_tables(), self.column)]
 
     def probe_pool(self) -> list[Fault]:

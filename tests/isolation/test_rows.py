@@ -546,6 +546,20 @@ def test_what_is_no_table_or_session_is_refused() -> None:
     assert [table.name for table in RowLevelSecurity(Project, session=factory).list_tables()] == ["projects"]
 
 
+def test_a_table_of_tenants_rows_without_their_column_is_advised_against(host: RowHost) -> None:
+    metadata = MetaData()
+    Table("notes", metadata, Column("id", Integer, primary_key=True), Column("tenant_id", String(36)))
+    Table("lines", metadata, Column("id", Integer, primary_key=True), Column("note_id", ForeignKey("notes.id")))
+    host.open()
+    metadata.create_all(host.owner)
+    for exempt, expected in (((), ["lines"]), (("lines",), [])):
+        security = RowLevelSecurity(metadata, session=sessionmaker(host.owner), exempt=exempt)
+        faults = [fault for fault in security.find_faults(of_role=False) if fault.is_advice]
+        assert [fault.table for fault in faults] == expected
+        for fault in faults:
+            assert fault.problem == "refers to tenants' rows in notes and has no column tenant_id"
+
+
 def test_hostile_names_are_quoted(host: RowHost) -> None:
     name, column = 'Q"; DROP TABLE rates; --', 'te"nant Id'
     table = Table(name, MetaData(), Column("id", Integer, primary_key=True), Column(column, String(36)))
