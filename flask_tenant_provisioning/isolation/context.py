@@ -228,15 +228,17 @@ def _run_exits(scope: Scope) -> None:
         scope.exits.popitem()[1]()
 
 
-def enter_task(mount_name: str, task_id: str, tenant_id: str | None) -> None:
+def enter_task(mount_name: str, task_id: str, tenant_id: str | None, *, is_eager: bool = False) -> None:
     """Begin a task: its tenant, or none, is the current one until `leave_task`.
 
-    A task that has the tenant of another mount keeps it, if it has none of this one.
+    One that `is_eager` runs in place of its sender, also within a request. A task that has the tenant of another mount
+    keeps it, if it has none of this one.
     """
     outer = _find_open_scope()
     if tenant_id is None and outer is not None and outer.task_id == task_id and outer.mount_name != mount_name:
         return
-    _scope.set(Scope(mount_name, tenant_id, task_id=task_id, outer=outer, exits={}))
+    within = request._get_current_object() if is_eager and has_request_context() else None  # type: ignore[attr-defined]
+    _scope.set(Scope(mount_name, tenant_id, request=within, task_id=task_id, outer=outer, exits={}))
 
 
 def leave_task(mount_name: str, task_id: str) -> None:

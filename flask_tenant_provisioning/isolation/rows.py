@@ -116,9 +116,7 @@ class RowLevelSecurity:
         connection = session.connection()
         if connection.get_execution_options().get(_OPTION, _UNMANAGED) not in (_UNMANAGED, tenant_id):
             raise TenantConflict("This session works for the current tenant: open a tenant_context instead.")
-        connection.execute(
-            text("SELECT set_config(:name, :tenant, true)"), {"name": self.setting, "tenant": tenant_id}
-        )
+        connection.execute(text("SELECT set_config(:name, :tenant, true)"), {"name": self.setting, "tenant": tenant_id})
 
     @contextlib.contextmanager
     def bypass(self, reason: str, *, write: bool = False) -> Iterator[Session]:

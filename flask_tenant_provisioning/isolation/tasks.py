@@ -57,7 +57,7 @@ class TenantCarrier:
             tenants = task.request.get(HEADER)
             value = tenants.get(self._mount_name) if isinstance(tenants, Mapping) else None
             tenant_id = value if isinstance(value, str) else None
-        enter_task(self._mount_name, task_id, tenant_id)
+        enter_task(self._mount_name, task_id, tenant_id, is_eager=bool(task.request.is_eager))
 
     def after_run(self, task_id: str = "", task: Any = None, **_: Any) -> None:
         """Close the scope of a task."""

@@ -141,7 +141,15 @@ def test_a_task_that_runs_in_place_has_its_senders_tenant(host: TaskHost) -> Non
         host.celery.tasks["note"].delay("from a request")
         return current_tenant.id if current_tenant else "nobody"
 
+    @host.app.get("/send/<tenant>")
+    def send_for(tenant: str) -> str:
+        with host.provisioning.tenant_context(tenant):
+            host.celery.tasks["note"].delay("from a block of a request")
+        return ""
+
     tenant = host.open().create()["tenant"]
+    host.app.test_client().get(f"/send/{tenant}")
+    assert host.seen.pop() == ("from a block of a request", tenant)
     assert host.app.test_client().get("/send", headers={"X-Tenant-ID": tenant}).text == tenant
     host.send_as(tenant, "note", "from a block")
     host.send_as(None, "note", "from nowhere")
