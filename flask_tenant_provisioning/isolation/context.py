@@ -47,6 +47,7 @@ class Scope:
     #: Called at the end of the block or the task, by the id of the session that they are about; None for a request,
     #: at whose end the host drops its session.
     exits: dict[int, Callable[[], None]] | None = None
+    is_closed: bool = False
 
     def is_visible(self) -> bool:
         """Return whether the scope counts for the code that runs now."""
@@ -79,7 +80,7 @@ def get_declarations(app: Flask) -> Mapping[str, Declaration]:
 
 def find_scope() -> Scope | None:
     """Return the scope of the code that runs now, or None outside of all."""
-    scope = _scope.get()
+    scope = _find_open_scope()
     if scope is not None and scope.is_visible():
         return scope
     return _find_request_scope() if has_request_context() else None
@@ -188,24 +189,38 @@ def _find_request_scope() -> Scope | None:
 @contextlib.contextmanager
 def open_scope(mount_name: str, tenant: CurrentTenant) -> Iterator[CurrentTenant]:
     """Make `tenant` the current one for the length of the block. Raises `TenantConflict` within another tenant's."""
-    outer_id = get_tenant_id()
+    current = find_scope()
+    outer_id = None if current is None else current.tenant_id
     if outer_id not in (None, tenant.id):
         raise TenantConflict(
             f"The code of tenant {outer_id} has opened a context of tenant {tenant.id}: leave the first one before."
         )
     within = request._get_current_object() if has_request_context() else None  # type: ignore[attr-defined]
-    scope = Scope(mount_name, tenant.id, tenant, app=_get_app(), request=within, outer=_scope.get(), exits={})
+    scope = Scope(mount_name, tenant.id, tenant, app=_get_app(), request=within, outer=_find_open_scope(), exits={})
+    if current is not None and outer_id is not None:
+        scope.exits = current.exits  # the outer context keeps its objects beyond this one
     _scope.set(scope)
     try:
         yield tenant
     except BaseException:
         with contextlib.suppress(TenantConflict):
-            _run_exits(scope)
+            if outer_id is None:
+                _run_exits(scope)
         raise
     else:
-        _run_exits(scope)
+        if outer_id is None:
+            _run_exits(scope)
     finally:
-        _scope.set(scope.outer)
+        scope.is_closed = True
+        _scope.set(_find_open_scope())
+
+
+def _find_open_scope() -> Scope | None:
+    """Return the innermost scope that is open: generators may close theirs before one that was opened later."""
+    scope = _scope.get()
+    while scope is not None and scope.is_closed:
+        scope = scope.outer
+    return scope
 
 
 def _run_exits(scope: Scope) -> None:
@@ -213,21 +228,34 @@ def _run_exits(scope: Scope) -> None:
         scope.exits.popitem()[1]()
 
 
-def enter_task(mount_name: str, task_id: str, tenant_id: str | None) -> None:
-    """Begin a task: its tenant, or none, is the current one until `leave_task`."""
-    _scope.set(Scope(mount_name, tenant_id, task_id=task_id, outer=_scope.get(), exits={}))
+def enter_task(mount_name: str, task_id: str, tenant_id: str | None, *, is_eager: bool = False) -> None:
+    """Begin a task: its tenant, or none, is the current one until `leave_task`.
+
+    One that `is_eager` runs in place of its sender, also within a request. A task that has the tenant of another mount
+    keeps it, if it has none of this one.
+    """
+    outer = _find_open_scope()
+    if tenant_id is None and outer is not None and outer.task_id == task_id and outer.mount_name != mount_name:
+        return
+    within = request._get_current_object() if is_eager and has_request_context() else None  # type: ignore[attr-defined]
+    _scope.set(Scope(mount_name, tenant_id, request=within, task_id=task_id, outer=outer, exits={}))
 
 
-def leave_task(task_id: str) -> None:
+def leave_task(mount_name: str, task_id: str) -> None:
     """End a task, and every scope that it has left open."""
-    scope = _scope.get()
+    left, scope = [], _find_open_scope()
     while scope is not None:
+        left.append(scope)
+        if (scope.mount_name, scope.task_id) == (mount_name, task_id):
+            break
+        scope = scope.outer
+    else:
+        return  # it has not been entered
+    for scope in left:
         with contextlib.suppress(TenantConflict):
             _run_exits(scope)
-        if scope.task_id == task_id:
-            _scope.set(scope.outer)
-            return
-        scope = scope.outer
+        scope.is_closed = True
+    _scope.set(_find_open_scope())
 
 
 def _get_app() -> Flask:

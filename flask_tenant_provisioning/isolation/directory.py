@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flask import current_app
 
@@ -56,6 +56,8 @@ class TenantDirectory:
             id = parse_id(tenant_id, TenantNotFound)
         except NotFound:
             return None
+        if self._storage.current_session is not None:  # what a hook's transaction shows may yet be rolled back
+            return cast(CurrentTenant | None, self._read(lambda session: _find_tenant(session, id)))
         tenant = self._active.get(id)
         if tenant is not None:
             return tenant
@@ -64,6 +66,9 @@ class TenantDirectory:
 
     def get_by_external_id(self, partner: str, external_id: str) -> CurrentTenant | None:
         """Return a partner's tenant that is not deleted, or None. Raises `TenantsUnreachable`."""
+        if self._storage.current_session is not None:
+            id = self._read(lambda session: find_living_tenant(session, partner, external_id))
+            return None if id is None else self.get(id)
         key = partner, external_id
         id = self._ids.get(key)
         if id is not None:

@@ -73,6 +73,15 @@ def find_leaking_keys(tables: Sequence[Table], column: str) -> Iterator[Fault]:
                 yield Fault(table.fullname, problem, f"refer by ({column}, {keys})", is_advice=True)
 
 
+def find_open_children(given: Sequence[Table], tables: Sequence[Table], column: str) -> Iterator[Fault]:
+    """Return the tables of `given` without the column that refer to tenants' rows in `tables`: no policy binds them."""
+    for table in given:
+        others = {key.referred_table.fullname for key in table.foreign_key_constraints if key.referred_table in tables}
+        if column not in table.columns and others:
+            problem = f"refers to tenants' rows in {', '.join(sorted(others))} and has no column {column}"
+            yield Fault(table.fullname, problem, "add the column, or declare it as exempt", is_advice=True)
+
+
 def _iter_unique_keys(table: Table) -> Iterator[Sequence[str]]:
     """Iterate over the columns of each unique constraint and unique index."""
     for constraint in table.constraints:

@@ -146,8 +146,9 @@ class Header(Resolver):
 class Claim(Resolver):
     """A claim of the bearer token, which the host's own Flask-JWT-Extended verifies.
 
-    A request without a token names no tenant. One with a token that is not valid is refused as on the host's own views,
-    by the error handlers of its JWTManager. `name` may be a dotted path into the claims.
+    A request without a token names no tenant, nor does one with a refresh token. One with a token that is not valid is
+    refused as on the host's own views, by the error handlers of its JWTManager. `name` may be a dotted path into the
+    claims.
     """
 
     is_proof = True
@@ -163,7 +164,7 @@ class Claim(Resolver):
         the host's JWTManager is the extension's own, which has no error handlers.
         """
         from flask_jwt_extended import verify_jwt_in_request
-        from flask_jwt_extended.exceptions import JWTExtendedException
+        from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
         from jwt import PyJWTError
 
         from ..access.authority import QuietManager, find_jwt_manager
@@ -174,6 +175,8 @@ class Claim(Resolver):
             raise ConfigurationError(f"{self!r} needs the host's tokens: call JWTManager(app).")
         try:
             verified = verify_jwt_in_request(optional=True)
+        except WrongTokenError:
+            return None  # a refresh token, which the host's view verifies
         except (JWTExtendedException, PyJWTError) as error:
             if isinstance(manager, QuietManager):
                 challenge = WWWAuthenticate("bearer", {"error": "invalid_token"})

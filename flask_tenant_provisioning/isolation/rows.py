@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from ..config import ConfigurationError
-from .context import find_scope, get_tenant_id
-from .faults import AUTOCOMMIT_ADVICE, describe_type, find_leaking_keys, find_policy_faults
+from .context import Scope, find_scope, get_tenant_id
+from .faults import AUTOCOMMIT_ADVICE, describe_type, find_leaking_keys, find_open_children, find_policy_faults
 from .policies import CASTS, SETTING_PATTERN, find_unlisted_tables, plan_changes, read_role, read_states
 from .refusals import TenantConflict
 from .strategy import Fault
@@ -31,7 +31,11 @@ logger = logging.getLogger(__name__)
 _OPTION = "flask_tenant_provisioning_tenant"
 #: The option of a connection whose tenant is sent before each statement.
 _IS_SENT_AGAIN = "flask_tenant_provisioning_is_sent_again"
+#: The option of a connection that holds a weak reference to its session.
+_SESSION = "flask_tenant_provisioning_session"
 _UNMANAGED = object()
+#: The tenant of a transaction whose check has failed: it runs no further statement.
+_REFUSED = object()
 #: Statements that read no rows, and may have to clean up after a context.
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 _SET = "SELECT set_config(%s, %s, true)"
@@ -105,10 +109,14 @@ class RowLevelSecurity:
             self._listen_to(engine)
 
     def set_tenant(self, session: Session, tenant_id: str) -> None:
-        """Let the rest of a session's transaction work for a tenant, as a hook's does for the tenant that it gets."""
-        session.connection().execute(
-            text("SELECT set_config(:name, :tenant, true)"), {"name": self.setting, "tenant": tenant_id}
-        )
+        """Let the rest of a session's transaction work for a tenant, as a hook's does for the tenant that it gets.
+
+        Raises `TenantConflict` for the host's own session, which works for the current tenant.
+        """
+        connection = session.connection()
+        if connection.get_execution_options().get(_OPTION, _UNMANAGED) not in (_UNMANAGED, tenant_id):
+            raise TenantConflict("This session works for the current tenant: open a tenant_context instead.")
+        connection.execute(text("SELECT set_config(:name, :tenant, true)"), {"name": self.setting, "tenant": tenant_id})
 
     @contextlib.contextmanager
     def bypass(self, reason: str, *, write: bool = False) -> Iterator[Session]:
@@ -119,13 +127,13 @@ class RowLevelSecurity:
             raise ConfigurationError("Say why the policies are bypassed: bypass('monthly invoices').")
         engine = self._get_operators_engine()
         with Session(engine) as session:
+            if not write:
+                event.listen(session, "after_begin", _forbid_writes)
             role = read_role(session.connection())
             if not (role.bypasses or role.is_superuser):
                 raise ConfigurationError(
                     f"The policies bind the role {role.name} of `operators` too: ALTER ROLE {role.name} BYPASSRLS."
                 )
-            if not write:
-                session.execute(text("SET TRANSACTION READ ONLY"))
             fields = {"reason": reason, "role": role.name, "write": write}
             logger.warning("row-level security is bypassed: %s", reason, extra=fields)
             yield session
@@ -180,6 +188,8 @@ class RowLevelSecurity:
                 for name in unlisted
                 if name not in shared
             ]
+        given = [table for table in _find_tables(self._given) if table.fullname not in self._exempt]
+        faults += find_open_children(given, self.list_tables(), self.column)
         return [*faults, *find_leaking_keys(self.list_tables(), self.column)]
 
     def probe_pool(self) -> list[Fault]:
@@ -203,24 +213,39 @@ class RowLevelSecurity:
 
     def _bind(self, session: Session, transaction: SessionTransaction, connection: Connection) -> None:
         """Tell the database whose the transaction is that begins, and check once that its policies hold."""
-        engine = connection.engine
-        if engine not in self._safe_engines:
-            self._require_safe(session, connection)
         if transaction.nested:
             self._verify(connection)
             return
+        if connection.dialect.name != "postgresql" and not self._list_bound_tables(session, connection.engine):
+            return  # another database of the host's, such as a second bind
         before = connection.get_execution_options().get(_OPTION, _UNMANAGED)
+        if connection.engine not in self._safe_engines:
+            connection.execution_options(**{_OPTION: _UNMANAGED})
+            try:
+                self._require_safe(session, connection)
+            except BaseException:
+                # The session keeps the connection: code that goes on after the error must not see all rows.
+                connection.execution_options(**{_OPTION: _REFUSED})
+                event.listen(connection, "before_cursor_execute", self._verify)
+                raise
         scope = find_scope()
         tenant_id = None if scope is None else scope.tenant_id
-        connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: False})
+        reference = weakref.ref(session)
+        connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: False, _SESSION: reference})
         # A connection that served a transaction before may be in one of the host's, which still has that one's tenant.
         if tenant_id is not None or before is not _UNMANAGED:
             self._send_tenant(connection, tenant_id or "")
         if session.info.get(_OPTION) not in (None, tenant_id):
             session.expire_all()  # a session that the host keeps: what it has of the tenant before is loaded again
         session.info[_OPTION] = tenant_id
-        if tenant_id is not None and scope is not None and scope.exits is not None:
-            scope.exits.setdefault(id(session), partial(self._forget_rows, weakref.ref(session)))
+        if scope is not None and tenant_id is not None:
+            self._await_exit(scope, reference)
+
+    def _await_exit(self, scope: Scope, reference: Callable[[], Session | None]) -> None:
+        """Remove the tenant's objects from a session when its context ends."""
+        if scope.exits is not None and (session := reference()) is not None:
+            # It replaces that of a session whose id has been reused.
+            scope.exits[id(session)] = partial(self._forget_rows, reference)
 
     def _send_tenant(self, connection: Connection, tenant_id: str) -> None:
         """Set the tenant for the rest of the transaction.
@@ -240,12 +265,18 @@ class RowLevelSecurity:
 
         A transaction that began without a tenant, such as by a resolver, becomes that of the tenant that is found.
         """
-        bound = connection.get_execution_options().get(_OPTION, _UNMANAGED)
+        options = connection.get_execution_options()
+        bound = options.get(_OPTION, _UNMANAGED)
         if bound is _UNMANAGED or statement.startswith(_SAVEPOINTS):
             return
-        tenant_id = get_tenant_id()
+        if bound is _REFUSED:
+            raise ConfigurationError("This transaction is not isolated, as its first statement said: roll it back.")
+        scope = find_scope()
+        tenant_id = None if scope is None else scope.tenant_id
+        if scope is not None and tenant_id is not None and scope.exits is not None:
+            self._await_exit(scope, options[_SESSION])
         if tenant_id == bound:
-            if connection.get_execution_options().get(_IS_SENT_AGAIN):
+            if options.get(_IS_SENT_AGAIN):
                 self._send_tenant(connection, tenant_id or "")
             return
         if bound is not None:
@@ -257,9 +288,13 @@ class RowLevelSecurity:
         is_sent_again = connection.in_nested_transaction()
         connection.execution_options(**{_OPTION: tenant_id, _IS_SENT_AGAIN: is_sent_again})
         self._send_tenant(connection, tenant_id or "")
+        if (session := options[_SESSION]()) is not None:
+            session.info[_OPTION] = tenant_id
 
     def _forget_rows(self, reference: Callable[[], Session | None]) -> None:
         """Remove a tenant's objects from a session at the end of its context: the next one would be handed them.
+
+        Shared objects stay. What they have loaded is loaded again: their relationships may hold a tenant's.
 
         Raises `TenantConflict` if some of them were not flushed, which would be lost.
         """
@@ -270,7 +305,11 @@ class RowLevelSecurity:
         kept = [item for item in [*session.new, *session.identity_map.values()] if _is_of(item, tables)]
         unsaved = any(item in session.new or item in session.deleted or session.is_modified(item) for item in kept)
         for item in kept:
-            session.expunge(item)
+            if item in session:  # not removed with its parent
+                session.expunge(item)
+        for item in session.identity_map.values():
+            if names := inspect(item).unmodified:
+                session.expire(item, names)
         if unsaved:
             raise TenantConflict("Objects of a tenant were not saved: commit or roll back at the end of its context.")
 
@@ -279,7 +318,7 @@ class RowLevelSecurity:
         if connection.dialect.name != "postgresql":
             raise ConfigurationError(WHY_POSTGRESQL.format(connection.dialect.name))
         engine = connection.engine
-        tables = [table for table in self.list_tables() if _get_engine(session, table) is engine]
+        tables = self._list_bound_tables(session, engine)
         faults = find_policy_faults(connection, tables, self.column, self.setting)
         connection.exec_driver_sql(_SET, (self.setting, "probe"))
         if connection.scalar(text("SELECT current_setting(:name, true)"), {"name": self.setting}) != "probe":
@@ -291,7 +330,8 @@ class RowLevelSecurity:
         if engine not in self._heard_engines:
             self._listen_to(engine)
             event.listen(connection, "before_cursor_execute", self._verify)  # it was there before the engine listened
-        self._safe_engines.add(engine)
+        if not faults:  # a table that is migrated later is checked then
+            self._safe_engines.add(engine)
 
     def _find_engines(self) -> list[Engine]:
         """Return the engines of the tables, each once."""
@@ -303,7 +343,11 @@ class RowLevelSecurity:
 
     def _list_tables_of(self, engine: Engine) -> list[Table]:
         with self._factory() as session:
-            return [table for table in self.list_tables() if _get_engine(session, table) is engine]
+            return self._list_bound_tables(session, engine)
+
+    def _list_bound_tables(self, session: Session, engine: Engine) -> list[Table]:
+        """Return the tables that a session has in the database of `engine`."""
+        return [table for table in self.list_tables() if _get_engine(session, table) is engine]
 
     def _get_operators_engine(self) -> Engine:
         if self._operators is None:
@@ -347,6 +391,11 @@ def _get_engine(session: Session, table: Table | None) -> Engine | None:
         return session.get_bind(clause=table).engine
     except UnboundExecutionError:
         return None
+
+
+def _forbid_writes(_session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    """Let a transaction only read. A savepoint that begins in it does so already."""
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 
 def _is_of(item: Any, tables: set[Table]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from .context import enter_task, find_scope, get_tenant_id, leave_task
+from .context import enter_task, find_scope, leave_task
 
 #: Header of a message with the id of its tenant, by the name of the mount.
 HEADER = "flask_tenant_provisioning_tenants"
@@ -50,14 +50,16 @@ class TenantCarrier:
         if task is None or task.app is not self._celery:
             return
         if task.request.is_eager:
-            tenant_id = get_tenant_id()  # it runs in place of its sender
+            scope = find_scope()  # it runs in place of its sender
+            is_own = scope is not None and scope.mount_name == self._mount_name
+            tenant_id = scope.tenant_id if scope is not None and is_own else None
         else:
             tenants = task.request.get(HEADER)
             value = tenants.get(self._mount_name) if isinstance(tenants, Mapping) else None
             tenant_id = value if isinstance(value, str) else None
-        enter_task(self._mount_name, task_id, tenant_id)
+        enter_task(self._mount_name, task_id, tenant_id, is_eager=bool(task.request.is_eager))
 
     def after_run(self, task_id: str = "", task: Any = None, **_: Any) -> None:
         """Close the scope of a task."""
         if task is not None and task.app is self._celery:
-            leave_task(task_id)
+            leave_task(self._mount_name, task_id)

@@ -188,6 +188,23 @@ def test_changes_by_another_process_are_seen_after_the_time_to_live(host: Tenant
     other.close()
 
 
+def test_a_change_that_is_rolled_back_is_not_cached(host: TenantHost) -> None:
+    seen: list[str] = []
+
+    @host.provisioning.hook("tenant.reactivate")
+    def refuse(session: Any, tenant: dict[str, Any]) -> None:
+        with host.provisioning.tenant_context(tenant["tenant"], any_status=True) as entered:
+            seen.append(entered.status)
+        raise RuntimeError("not now")
+
+    partner = host.open("partner-admin", "provisioning-admin")
+    tenant = partner.create()
+    partner("POST", f"{tenant_path(tenant)}/suspend", json={})
+    assert partner("POST", f"{tenant_path(tenant)}/reactivate", json={}).status_code == 500
+    assert seen == ["active"]
+    assert host.get(headers=name(tenant))[0] == 403
+
+
 def test_a_thousand_names_of_nobody_leave_no_more_behind(host: TenantHost) -> None:
     host.open()
     directory = get_mount(host.app).once(TenantDirectory)
@@ -261,6 +278,25 @@ def test_a_context_of_another_tenant_within_one_is_refused(host: TenantHost) -> 
         with pytest.raises(TenantConflict), context(other):
             raise AssertionError("entered")
         assert current_tenant.id == one
+
+
+@pytest.mark.parametrize("closes_within", [True, False])
+def test_a_generators_context_does_not_outlive_it(host: TenantHost, closes_within: bool) -> None:
+    tenant = host.open().create()["tenant"]
+
+    def generate() -> Iterator[str]:
+        with host.provisioning.tenant_context(tenant):
+            yield current_tenant.id
+
+    with host.app.app_context():
+        generator = generate()
+        assert next(generator) == tenant
+        with host.provisioning.tenant_context(tenant):
+            if closes_within:
+                generator.close()
+            assert current_tenant.id == tenant
+        generator.close()
+        assert not current_tenant
 
 
 def test_a_request_within_a_context_has_its_own_tenant(host: TenantHost) -> None:

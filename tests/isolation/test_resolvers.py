@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, Request, session
-from flask_jwt_extended import JWTManager, create_access_token
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, jwt_required
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning
@@ -173,6 +173,18 @@ def test_a_claim_names_a_tenant(make: Make) -> None:
         assert get({"org": {"tenant": value}})[0] == 404, value
     assert host.get("/", headers={"Authorization": "Bearer x.y.z"})[0] in (401, 422)
     assert host.app.test_client().options("/").status_code == 200
+
+
+def test_a_refresh_token_reaches_the_hosts_view_and_names_no_tenant(make: Make) -> None:
+    host = make(Claim("tenant"))
+    JWTManager(host.app)
+    host.app.add_url_rule("/refresh", view_func=jwt_required(refresh=True)(lambda: "new"), methods=["POST"])
+    tenant = host.open().create()["tenant"]
+    with host.app.app_context():
+        token = create_refresh_token("someone", additional_claims={"tenant": tenant})
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert host.app.test_client().post("/refresh", headers=bearer).text == "new"
+    assert host.get("/projects", headers=bearer)[0] == 404
 
 
 @pytest.mark.blueprint("an isolated mount makes no manager for the host")

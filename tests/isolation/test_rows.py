@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import (
     Column,
+    ForeignKey,
     Integer,
     MetaData,
     String,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.orm import DeclarativeBase, Session, scoped_session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session, relationship, scoped_session, sessionmaker
 
 from flask_tenant_provisioning import ConfigurationError, TenantProvisioning, current_tenant
 from flask_tenant_provisioning.isolation import Header, RowLevelSecurity, TenantConflict
@@ -282,6 +283,90 @@ def test_objects_of_one_tenant_are_not_handed_to_the_next(host: RowHost, tenants
         assert host.session.get(Project, project.id) is None
 
 
+@pytest.mark.parametrize("begins", ["before the context", "in an earlier context"])
+def test_objects_of_a_transaction_that_began_elsewhere_are_not_handed_on(
+    host: RowHost, tenants: Two, begins: str
+) -> None:
+    one, other = tenants
+    context = host.provisioning.tenant_context
+    host.session.session_factory.configure(expire_on_commit=False)
+    with host.app.app_context():
+        with context(one["tenant"]) if begins == "in an earlier context" else contextlib.nullcontext():
+            host.session.execute(text("SELECT 1"))
+        with context(one["tenant"]):
+            project = host.session.scalars(select(Project)).first()
+            assert project is not None
+            host.session.commit()
+        with context(other["tenant"]):
+            assert host.session.get(Project, project.id) is None
+            host.session.rollback()
+
+
+def make_family(host: RowHost, **options: Any) -> tuple[Any, Any, Any]:
+    """Create the tables of users, who are shared, and of their notes with lines; return a session and two models."""
+
+    class Model(DeclarativeBase):
+        pass
+
+    class User(Model):
+        __tablename__ = "users"
+        id = Column(Integer, primary_key=True)
+        notes = relationship("Note")
+
+    class Note(Model):
+        __tablename__ = "notes"
+        id = Column(Integer, primary_key=True)
+        tenant_id = Column(String(36))
+        user_id = Column(ForeignKey("users.id"))
+        lines = relationship("Line", cascade="all, delete-orphan")
+
+    class Line(Model):
+        __tablename__ = "lines"
+        id = Column(Integer, primary_key=True)
+        tenant_id = Column(String(36))
+        note_id = Column(ForeignKey("notes.id"))
+
+    Model.metadata.create_all(host.owner)
+    for kind in ("TABLES", "SEQUENCES"):
+        host.run_as_owner(f"GRANT ALL ON ALL {kind} IN SCHEMA {host.schema} TO {host.role}")
+    RowLevelSecurity(Model, session=sessionmaker(host.owner)).apply()
+    factory = sessionmaker(host.engine, **options)
+    RowLevelSecurity(Model, session=factory)
+
+    def make_note(tenant: dict[str, Any]) -> Any:
+        return Note(tenant_id=tenant["tenant"], lines=[Line(tenant_id=tenant["tenant"]) for _ in range(2)])
+
+    return factory(), User, make_note
+
+
+def test_objects_leave_the_session_with_their_parents(host: RowHost, tenants: Two) -> None:
+    session, _, make_note = make_family(host)
+    with host.app.app_context():
+        with host.provisioning.tenant_context(tenants[0]["tenant"]):
+            note = make_note(tenants[0])
+            session.add(note)
+            session.commit()
+            assert len(note.lines) == 2
+        assert [*session] == []
+        session.close()
+
+
+def test_a_shared_object_keeps_no_tenants_objects(host: RowHost, tenants: Two) -> None:
+    session, User, make_note = make_family(host, expire_on_commit=False)
+    context = host.provisioning.tenant_context
+    with host.app.app_context():
+        with context(tenants[0]["tenant"]):
+            user = User(notes=[make_note(tenants[0])])
+            session.add(user)
+            session.commit()
+            assert len(user.notes) == 1
+        with context(tenants[1]["tenant"]):
+            assert session.get(User, user.id) is user
+            assert user.notes == []
+            session.rollback()
+        session.close()
+
+
 def test_what_is_not_saved_in_a_context_is_an_error(host: RowHost, tenants: Two) -> None:
     context = host.provisioning.tenant_context
     with host.app.app_context():
@@ -368,6 +453,20 @@ def test_a_start_without_whole_policies_is_refused_until_they_are_applied(
         assert host.list_names() == []
 
 
+def test_a_table_that_is_migrated_after_the_start_is_checked_too(host: RowHost) -> None:
+    host.open()
+    host.run_as_owner("DROP TABLE invoices")
+    with host.as_nobody() as session:
+        assert host.list_names() == []
+        session.rollback()
+        Base.metadata.create_all(host.owner)
+        with pytest.raises(ConfigurationError, match="invoices: row-level security is off"):
+            host.list_names()
+        session.rollback()
+        assert host.apply()
+        assert host.list_names() == []
+
+
 def test_a_permissive_policy_of_the_hosts_opens_nothing(host: RowHost, tenants: Two) -> None:
     host.run_as_owner("CREATE POLICY all_rows ON projects USING (true)")
     with host.as_tenant(tenants[1]):
@@ -385,6 +484,20 @@ def test_a_role_that_no_policy_binds_is_refused(postgresql_database: str, attrib
         host.open()
         with host.as_nobody(), pytest.raises(ConfigurationError, match=f"{fault} / connect with a role of its own"):
             host.list_names()
+        host.close()
+
+
+def test_a_refused_session_reads_nothing_before_its_rollback(postgresql_database: str) -> None:
+    with open_role(postgresql_database, "SUPERUSER") as role:
+        host = RowHost(postgresql_database, role)
+        host.open()
+        with host.as_nobody() as session:
+            for message in ("is a superuser", "roll it back", "roll it back"):
+                with pytest.raises(ConfigurationError, match=message):
+                    host.list_names()
+            session.rollback()
+            with pytest.raises(ConfigurationError, match="is a superuser"):
+                host.list_names()
         host.close()
 
 
@@ -410,6 +523,13 @@ def test_other_databases_are_refused_at_start() -> None:
         assert session.scalar(select(1)) == 1
 
 
+def test_another_database_without_tenants_is_left_alone(host: RowHost, tenants: Two) -> None:
+    second = {"bind": create_engine("sqlite://")}
+    with host.as_tenant(tenants[0]) as session:
+        assert session.execute(text("SELECT 1"), bind_arguments=second).scalar() == 1
+        assert host.list_names() == ["apple", "ash"]
+
+
 def test_what_is_no_table_or_session_is_refused() -> None:
     factory = sessionmaker(create_engine("sqlite://"))
     for tables in (None, "projects", [], [int], 7):
@@ -424,6 +544,20 @@ def test_what_is_no_table_or_session_is_refused() -> None:
     names = [table.name for table in RowLevelSecurity([Project, Invoice.__table__], session=factory).list_tables()]
     assert names == ["projects", "invoices"]
     assert [table.name for table in RowLevelSecurity(Project, session=factory).list_tables()] == ["projects"]
+
+
+def test_a_table_of_tenants_rows_without_their_column_is_advised_against(host: RowHost) -> None:
+    metadata = MetaData()
+    Table("notes", metadata, Column("id", Integer, primary_key=True), Column("tenant_id", String(36)))
+    Table("lines", metadata, Column("id", Integer, primary_key=True), Column("note_id", ForeignKey("notes.id")))
+    host.open()
+    metadata.create_all(host.owner)
+    for exempt, expected in (((), ["lines"]), (("lines",), [])):
+        security = RowLevelSecurity(metadata, session=sessionmaker(host.owner), exempt=exempt)
+        faults = [fault for fault in security.find_faults(of_role=False) if fault.is_advice]
+        assert [fault.table for fault in faults] == expected
+        for fault in faults:
+            assert fault.problem == "refers to tenants' rows in notes and has no column tenant_id"
 
 
 def test_hostile_names_are_quoted(host: RowHost) -> None:
@@ -443,6 +577,9 @@ def test_operators_see_all_rows_and_the_log_says_why(
     isolation = host.provisioning.isolation
     with caplog.at_level(logging.WARNING), isolation.bypass("monthly invoices") as session:
         assert session.scalars(select(Project.name).order_by(Project.name)).all() == ["apple", "ash", "birch"]
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            session.execute(delete(Project))
+        session.rollback()
         with pytest.raises(DBAPIError, match="read-only transaction"):
             session.execute(delete(Project))
     (record,) = [record for record in caplog.records if "bypassed" in record.message]
@@ -482,6 +619,17 @@ def test_a_hook_writes_the_rows_of_its_tenant(host: RowHost) -> None:
     tenant = partner.create()
     with host.as_tenant(tenant):
         assert host.list_names() == ["first"]
+
+
+def test_the_hosts_own_session_is_given_no_other_tenant(host: RowHost, tenants: Two) -> None:
+    one, other = tenants
+    set_tenant = host.provisioning.isolation.set_tenant
+    with host.as_tenant(one) as session:
+        with pytest.raises(TenantConflict, match="open a tenant_context"):
+            set_tenant(session(), other["tenant"])
+        assert host.list_names() == ["apple", "ash"]
+    with host.as_nobody() as session, pytest.raises(TenantConflict, match="open a tenant_context"):
+        set_tenant(session(), other["tenant"])
 
 
 def test_flask_sqlalchemy_works_for_the_current_tenant(postgresql_database: str, role: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery, chain
 from celery.app.trace import build_tracer
 
-from flask_tenant_provisioning import current_tenant
+from flask_tenant_provisioning import TenantProvisioning, current_tenant
 from flask_tenant_provisioning.isolation import Header, TenantUnknown
 from flask_tenant_provisioning.isolation.context import get_tenant_id
 from tests.support.isolation import ABSENT_ID, add_pages
@@ -141,7 +141,15 @@ def test_a_task_that_runs_in_place_has_its_senders_tenant(host: TaskHost) -> Non
         host.celery.tasks["note"].delay("from a request")
         return current_tenant.id if current_tenant else "nobody"
 
+    @host.app.get("/send/<tenant>")
+    def send_for(tenant: str) -> str:
+        with host.provisioning.tenant_context(tenant):
+            host.celery.tasks["note"].delay("from a block of a request")
+        return ""
+
     tenant = host.open().create()["tenant"]
+    host.app.test_client().get(f"/send/{tenant}")
+    assert host.seen.pop() == ("from a block of a request", tenant)
     assert host.app.test_client().get("/send", headers={"X-Tenant-ID": tenant}).text == tenant
     host.send_as(tenant, "note", "from a block")
     host.send_as(None, "note", "from nowhere")
@@ -166,6 +174,17 @@ def test_a_malformed_header_is_no_tenant(host: TaskHost, value: Any) -> None:
     assert run_message(host, {"flask_tenant_provisioning_tenants": value}) is None
     assert run_message(host, good) == tenant
     assert run_message(host, {}) is None
+    assert get_tenant_id() is None
+
+
+def test_a_task_keeps_its_tenant_where_two_mounts_carry(host: TaskHost) -> None:
+    tenant = host.open().create()["tenant"]
+    TenantProvisioning(name="eu").isolation.carry(host.celery)
+    assert run_message(host, {"flask_tenant_provisioning_tenants": {"provisioning": tenant}}) == tenant
+    assert run_message(host, {"flask_tenant_provisioning_tenants": {"eu": ABSENT_ID}}) == ABSENT_ID
+    assert run_message(host, {}) is None
+    host.send_as(tenant, "note", "in place")
+    assert host.seen == [("in place", tenant)]
     assert get_tenant_id() is None
 
 
