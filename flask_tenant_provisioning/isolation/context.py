@@ -116,7 +116,7 @@ def _require_tenant() -> CurrentTenant:
     return tenant
 
 
-#: The tenant whose turn it is; false where there is none.
+#: The tenant that the running code serves; false where there is none.
 current_tenant: CurrentTenant = cast(CurrentTenant, LocalProxy(_require_tenant))
 
 

@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CurrentTenant:
-    """The tenant whose turn it is, as of at most ``PROVISIONING_TENANT_CACHE_SECONDS`` ago."""
+    """The tenant that the running code serves, as of at most ``PROVISIONING_TENANT_CACHE_SECONDS`` ago."""
 
     #: The tenant's id, a UUID in lower case.
     id: str
