@@ -393,7 +393,7 @@ class Storage:
             result, session = self._run_with_retries(work, open_session, attempts or self._attempts, retried)
         finally:
             self._thread.busy, self._thread.session = False, None
-        if not session.is_discarded:
+        if (session.events or session.due_work) and not session.is_discarded:
             self._report(session)
         return result
 

@@ -56,7 +56,8 @@ def create(
         raise explain_conflict(session, partner, values)
     session.events.append(event)
     session.run_reactions(TenantChange("tenant.create", actor, None, tenant))
-    request_invitations(session, actor, [(tenant, values)])
+    if "admin" in values:
+        request_invitations(session, actor, [(tenant, values)])
     return tenant
 
 
