@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -634,6 +635,8 @@ def test_the_hosts_own_session_is_given_no_other_tenant(host: RowHost, tenants: 
 
 def test_flask_sqlalchemy_works_for_the_current_tenant(postgresql_database: str, role: str) -> None:
     flask_sqlalchemy = pytest.importorskip("flask_sqlalchemy")
+    if version("flask-sqlalchemy").startswith("3.0"):
+        pytest.skip("this example is written for Flask-SQLAlchemy 3.1")
 
     class Model(DeclarativeBase):
         pass

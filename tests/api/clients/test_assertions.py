@@ -210,7 +210,7 @@ def test_used_assertions_are_swept_once_they_have_expired(make_app: MakeApp) -> 
     client, mount = create_keyed_client(Caller(app)), get_mount(app)
     assertion = sign_assertion(client, exp=int(clock.now) + 300)
     assert post_assertion(app, assertion).status_code == 200
-    for seconds, left in ((350, 1), (20, 0)):
+    for seconds, left in ((410, 1), (20, 0)):
         clock.now += seconds
         Maintenance(mount).run()
         assert _count_assertions(app) == left

@@ -558,15 +558,17 @@ def test_a_client_without_networks_is_used_anywhere(partner: Caller) -> None:
         assert get_from(caller, address).status_code == 200
 
 
-def test_a_request_without_an_address_is_outside_every_network(partner: Caller) -> None:
-    caller = ClientCaller(partner.app, create_client(partner, networks=["192.0.2.0/24"]))
-    application = partner.app.wsgi_app
+def test_a_request_without_an_address_is_outside_every_network(make_app: MakeApp) -> None:
+    app = make_app()
+    partner = Caller(app)
+    caller = ClientCaller(app, create_client(partner, networks=["192.0.2.0/24"]))
+    application = app.wsgi_app
 
     def drop_address(environ: dict[str, Any], start_response: Any) -> Any:
         del environ["REMOTE_ADDR"]
         return application(environ, start_response)
 
-    partner.app.wsgi_app = drop_address  # type: ignore[method-assign]
+    app.wsgi_app = drop_address  # type: ignore[method-assign]
     assert_problem(caller("GET", "/tenants"), 403, "address-not-allowed", FORBIDDEN_ADDRESS)
     assert partner("GET", "/tenants").status_code == 200
 
