@@ -121,6 +121,7 @@ def _prepare(quickstart: Quickstart, document: dict[str, Any], folder: Path) -> 
     shutil.copy(CONFIGURATION, folder)
     (folder / "callers.json").write_text(callers(quickstart), "utf-8")
     (folder / "signs_in.json").write_text(json.dumps(quickstart.signs_in), "utf-8")
+    (folder / "invitations.json").write_text(json.dumps(quickstart.invitations), "utf-8")
     for name, ids in quickstart.ids.items():
         (folder / f"{name}.dict").write_text(words(ids), "utf-8")
     (folder / "openapi.json").write_text(json.dumps(describe_streams(document)), "utf-8")

@@ -61,6 +61,7 @@ def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
         _renew_email(case)
         _expect_nothing(case)
         _aim(case)
+        _aim_at_invitation(case, case.meta)
         _sign_in(case)
         _vary(case, case.meta)
     return case
@@ -109,6 +110,14 @@ def _aim(case: Case[Any]) -> None:
         case.body = {**body, "partner": ("acme", "initech")[next(_numbers) % 2]}
     if "/webhooks" in case.path and isinstance(body, dict):
         case.body = {**body, **{name: value for name, value in _AIMS.items() if name in body}}
+
+
+def _aim_at_invitation(case: Case[Any], meta: CaseMetadata) -> None:
+    """Name an invitation together with its own tenant in three of four requests: two ids at random never fit."""
+    names = case.path_parameters
+    if names and "invitation_id" in names and meta.phase.name != "stateful" and (number := next(_numbers)) % 4:
+        pairs = json.loads(Path("invitations.json").read_text("utf-8"))
+        names["tenant_id"], names["invitation_id"] = pairs[number % len(pairs)]
 
 
 def _sign_in(case: Case[Any]) -> None:

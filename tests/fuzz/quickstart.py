@@ -25,6 +25,8 @@ Failure = demo.Failure
 
 PREFIX = "/api/provisioning"
 _TENANTS = 60
+#: Invitations to each active tenant.
+_INVITED = 4
 #: Endpoints that are asked for, each with a delivery; and those that are there to be deleted.
 _ENDPOINTS, _DOOMED = 20, 20
 #: API clients that are asked for, and those that are there to be deleted; the first one signs in.
@@ -47,7 +49,8 @@ _STATES: tuple[tuple[str, ...], ...] = ((), ("POST /suspend",), ("DELETE ",), ("
 class Quickstart(NamedTuple):
     """A running server, who calls it, another partner's administrator, and the ids that are there, by what has them.
 
-    `signs_in` is an API client with its secret, of which no request changes anything.
+    `signs_in` is an API client with its secret, of which no request changes anything. `invitations` are pairs of the id
+    of a tenant and that of an invitation to it.
     """
 
     port: int
@@ -55,6 +58,7 @@ class Quickstart(NamedTuple):
     stranger: str
     ids: dict[str, list[str]]
     signs_in: dict[str, Any]
+    invitations: list[tuple[str, str]]
 
     @property
     def base(self) -> str:
@@ -78,17 +82,19 @@ class Quickstart(NamedTuple):
 @contextlib.contextmanager
 def open_quickstart(database: str, role: str) -> Iterator[Quickstart]:
     """Open the quickstart on a new database of this kind, called by partner acme in `role`."""
-    with _new_database(database) as url:
+    with _new_database(database) as url, tempfile.TemporaryDirectory() as mail:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
         environment |= {"FLASK_PROVISIONING_DATABASE_URL": url, "FLASK_JWT_SECRET_KEY": os.urandom(32).hex()}
-        environment |= _LIMITS
+        environment |= {**_LIMITS, "FLASK_MAIL_FOLDER": mail}
         port = demo.find_free_port()
         with demo.run_server(port, environment):
             stranger = demo.sign_token("partner-admin", "globex", environment)
-            quickstart = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {}, {})
+            quickstart = Quickstart(port, demo.sign_token(role, "acme", environment), stranger, {}, {}, [])
             if role == "provisioning-admin":
                 quickstart.ask("PUT /partners/initech", 201, {})
             quickstart.ids["tenants"] = list(_create_tenants(quickstart))
+            active = quickstart.ids["tenants"][:: len(_STATES)]
+            quickstart.invitations.extend(_invite(quickstart, tenant, n) for tenant in active for n in range(_INVITED))
             quickstart.ids["webhooks"] = [_endpoint(quickstart) for _ in range(_ENDPOINTS)]
             quickstart.ids["doomed"] = [_endpoint(quickstart) for _ in range(_DOOMED)]
             clients = [_client(quickstart) for _ in range(1 + _CLIENTS + _RETIRED)]
@@ -133,6 +139,12 @@ def _create_tenants(quickstart: Quickstart) -> Iterator[str]:
             method, _, rest = action.partition(" ")
             quickstart.ask(f"{method} /tenants/{tenant}{rest}", 200)
         yield tenant
+
+
+def _invite(quickstart: Quickstart, tenant: str, number: int) -> tuple[str, str]:
+    """Invite an administrator of a tenant; return the ids of both."""
+    body = {"admin": {"email": f"invited-{number}@example.com"}}
+    return tenant, str(quickstart.ask(f"POST /tenants/{tenant}/invitations", 201, body)["invitation"])
 
 
 def _endpoint(quickstart: Quickstart) -> str:
