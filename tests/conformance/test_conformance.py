@@ -105,6 +105,8 @@ ODD = {
         "sweeper": ["bulk:create", "tenant:delete"],
         "watcher": ["bulk:read"],
         "setter": ["settings:read", "settings:update"],
+        "inviter": ["invitation:read", "invitation:write"],
+        "programmer": ["client:read", "client:write", "tenant:create", "tenant:read"],
     },
     "PROVISIONING_ADMIN_ROLES": ["operator"],
     "PROVISIONING_RATE_LIMITS": dict.fromkeys(("read", "write", "bulk"), "10000/second;100000/minute"),

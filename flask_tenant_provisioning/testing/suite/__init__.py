@@ -9,6 +9,7 @@ from .test_bulk_jobs import *  # noqa: F403
 from .test_bulk_rows import *  # noqa: F403
 from .test_bulk_uploads import *  # noqa: F403
 from .test_changes import *  # noqa: F403
+from .test_clients import *  # noqa: F403
 from .test_conventions import *  # noqa: F403
 from .test_creation import *  # noqa: F403
 from .test_deliveries import *  # noqa: F403

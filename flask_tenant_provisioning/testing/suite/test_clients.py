@@ -14,6 +14,8 @@ from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.headers import FORM
 
 CLIENTS, TOKEN, REVOCATION = "/clients", "/oauth/token", "/oauth/revoke"
+#: What a host with `PROVISIONING_REQUIRE_IF_MATCH` needs in a change.
+ANY = {"If-Match": "*"}
 NOBODYS = "01890000-0000-7000-8000-000000000000"
 
 
@@ -72,16 +74,16 @@ def test_a_clients_secret_is_shown_once(provisioning_partner: Caller, client: di
 def test_a_client_is_listed_changed_and_deleted(provisioning_partner: Caller, client: dict[str, Any]) -> None:
     listed = provisioning_partner("GET", f"{CLIENTS}?limit=200").expect(200)
     listed.require(client["client"] in [item["client"] for item in listed.json()["items"]], "list the new client")
-    changed = provisioning_partner("PATCH", get_client_path(client), json={"name": "renamed"}).expect(200)
+    changed = provisioning_partner("PATCH", get_client_path(client), headers=ANY, json={"name": "renamed"}).expect(200)
     changed.require(changed.json()["name"] == "renamed", "change the name")
     changed.require(changed.json()["version"] == client["version"] + 1, "raise the version")
-    provisioning_partner("DELETE", get_client_path(client)).expect(204)
+    provisioning_partner("DELETE", get_client_path(client), headers=ANY).expect(204)
     provisioning_partner("GET", get_client_path(client)).problem(404, "client-not-found")
 
 
 def test_a_client_that_never_was_is_not_found(provisioning_partner: Caller) -> None:
     for method in ("GET", "DELETE"):
-        provisioning_partner(method, f"{CLIENTS}/{NOBODYS}").problem(404, "client-not-found")
+        provisioning_partner(method, f"{CLIENTS}/{NOBODYS}", headers=ANY).problem(404, "client-not-found")
 
 
 @pytest.mark.usefixtures("oauth")
@@ -118,12 +120,12 @@ def test_a_token_ends_with_its_client(provisioning_partner: Caller, client: dict
     headers = get_token(provisioning_partner, client)
     provisioning_partner.api("GET", TENANTS, headers=headers).expect(200)
     if change == "disabled":
-        provisioning_partner("PATCH", get_client_path(client), json={"status": "disabled"}).expect(200)
+        provisioning_partner("PATCH", get_client_path(client), headers=ANY, json={"status": "disabled"}).expect(200)
     elif change == "deleted":
-        provisioning_partner("DELETE", get_client_path(client)).expect(204)
+        provisioning_partner("DELETE", get_client_path(client), headers=ANY).expect(204)
     elif change == "rotated":
         path, body = get_client_path(client, "/rotate-secret"), {"overlap_seconds": 0}
-        provisioning_partner("POST", path, json=body, also=["tenant:read"]).expect(200)
+        provisioning_partner("POST", path, headers=ANY, json=body, also=["tenant:read"]).expect(200)
     else:
         token = headers["Authorization"].removeprefix("Bearer ")
         send_form(provisioning_partner, client, REVOCATION, token=token).expect(200)

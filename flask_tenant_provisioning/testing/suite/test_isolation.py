@@ -13,6 +13,7 @@ from flask_tenant_provisioning.testing.responses import ApiResponse
 from flask_tenant_provisioning.web.routing import Route
 
 NEVER = "01890000-0000-7000-8000-000000000000"
+NO_INVITATION = "01890000-0000-7000-8000-000000000001"
 #: What partners may do; to move a tenant is an administrator's, who sees everybody's.
 BY_ID = [
     route
@@ -29,7 +30,7 @@ def request_route(caller: Caller, route: Route, tenant: str) -> ApiResponse:
     if route.rule.endswith("/invitations"):
         document = {"admin": {"email": document["email"]}}
     content: dict[str, Any] = {"json": document} if route.body and route.body_required else {}
-    path = route.rule.replace("<tenant_id>", tenant).replace("<invitation_id>", NEVER)
+    path = route.rule.replace("<tenant_id>", tenant).replace("<invitation_id>", NO_INVITATION)
     return caller(route.method, path, headers={"If-Match": "*"}, **content)
 
 
