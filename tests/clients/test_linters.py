@@ -26,7 +26,7 @@ AMBIGUOUS = (
     "Paths should resolve unambiguously. Found two ambiguous paths: "
     "`/tenants/by-external-id/{{external_id}}` and `/tenants/{{tenant_id}}/{}`."
 )
-ACTIONS = ["move", "provisioning", "reactivate", "restore", "settings", "suspend"]
+ACTIONS = ["invitations", "move", "provisioning", "reactivate", "restore", "settings", "suspend"]
 PERMISSIONS = [
     "bulk:create",
     "bulk:read",

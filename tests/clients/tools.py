@@ -40,7 +40,7 @@ def run(folder: Path, *command: str | Path, status: tuple[int, ...] = (0,), **en
         "DO_NOT_TRACK": "1",
         "REDOCLY_TELEMETRY": "off",
         "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
-        # Go finds what it needs in its own folder: the generated code has no dependency.
+        # Go finds what it needs in its own folder, and beside it what stands in for the only dependency.
         "CGO_ENABLED": "0",
         "GOCACHE": str(TOOLS / "go-cache"),
         "GOFLAGS": "-mod=mod",

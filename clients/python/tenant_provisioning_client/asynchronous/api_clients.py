@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..generated import operations
-from ..generated.models import Client, ClientSecret
+from ..generated.models import ApiClient, ApiClientSecret
 from ..operations import UNSET, Call, Unset, format_time, select_given
 from ..resources import get_id, get_version
 from .listing import AsyncListing
 from .transport import AsyncTransport
 
-ApiClient = Client | ClientSecret | str
+AnyApiClient = ApiClient | ApiClientSecret | str
 
 
 class AsyncApiClients:
@@ -39,7 +39,7 @@ class AsyncApiClients:
         partner: str | None = None,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ClientSecret:
+    ) -> ApiClientSecret:
         """Create an API client and return it. Its `secret` is shown only this once: store it."""
         body = select_given(
             name=name,
@@ -55,18 +55,18 @@ class AsyncApiClients:
         call = Call(operations.CREATE_CLIENT, query=query, body=body, key=idempotency_key)
         return await self._transport.send(call)
 
-    def list(self, *, partner: str | None = None, limit: int | None = None) -> AsyncListing[Client]:
+    def list(self, *, partner: str | None = None, limit: int | None = None) -> AsyncListing[ApiClient]:
         """Return the list of the API clients."""
         query: dict[str, Any] = {"partner": partner, "limit": limit}
         return AsyncListing(self._transport, operations.LIST_CLIENTS, {}, query)
 
-    async def get(self, client: ApiClient) -> Client:
+    async def get(self, client: AnyApiClient) -> ApiClient:
         """Return an API client, without its secret. Raises `ClientNotFound`."""
         return await self._transport.send(Call(operations.READ_CLIENT, _get_path(client)))
 
     async def update(
         self,
-        client: ApiClient,
+        client: AnyApiClient,
         *,
         name: str | Unset = UNSET,
         permissions: Sequence[str] | Unset = UNSET,
@@ -77,7 +77,7 @@ class AsyncApiClients:
         jwks_url: str | Unset | None = UNSET,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> Client:
+    ) -> ApiClient:
         """Change the fields that are given, and return the API client. Disabling it ends all its tokens."""
         body = select_given(
             name=name,
@@ -92,19 +92,19 @@ class AsyncApiClients:
         call = Call(operations.PATCH_CLIENT, _get_path(client), query, body, version, idempotency_key)
         return await self._transport.send(call)
 
-    async def delete(self, client: ApiClient, *, validate_only: bool = False) -> None:
+    async def delete(self, client: AnyApiClient, *, validate_only: bool = False) -> None:
         """Delete an API client. All its tokens end."""
         query, version = {"validate_only": validate_only or None}, get_version(client)
         await self._transport.send(Call(operations.DELETE_CLIENT, _get_path(client), query, None, version))
 
     async def rotate_secret(
         self,
-        client: ApiClient,
+        client: AnyApiClient,
         *,
         overlap_seconds: int | Unset = UNSET,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ClientSecret:
+    ) -> ApiClientSecret:
         """Make a new secret and return it with the API client. The old one is valid for `overlap_seconds` more (a day).
 
         With 0 it ends at once, and so do all tokens.
@@ -119,5 +119,5 @@ def _format_expiry(expires_at: datetime | Unset | None) -> str | Unset | None:
     return format_time(expires_at) if isinstance(expires_at, datetime) else expires_at
 
 
-def _get_path(client: ApiClient) -> dict[str, str]:
+def _get_path(client: AnyApiClient) -> dict[str, str]:
     return {"client_id": get_id(client, "client")}

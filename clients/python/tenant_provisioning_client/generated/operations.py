@@ -8,10 +8,10 @@ from ..operations import Operation, read_nothing, read_object
 from ..pages import Page, read_page
 from .events import Event
 from .models import (
+    ApiClient,
+    ApiClientSecret,
     BulkItem,
     BulkJob,
-    Client,
-    ClientSecret,
     Delivery,
     DeliveryHistory,
     Health,
@@ -533,44 +533,44 @@ REDELIVER_DELIVERY: Final[Operation[Delivery]] = Operation(
     is_empty=False,
 )
 #: Create an API client
-CREATE_CLIENT: Final[Operation[ClientSecret]] = Operation(
+CREATE_CLIENT: Final[Operation[ApiClientSecret]] = Operation(
     "create_client",
     "POST",
     "/clients",
-    ClientSecret.from_dict,
+    ApiClientSecret.from_dict,
     query=frozenset(["partner", "validate_only"]),
     has_key=True,
     has_version=False,
     is_empty=False,
 )
 #: List API clients, the oldest first, a page at a time
-LIST_CLIENTS: Final[Operation[Page[Client]]] = Operation(
+LIST_CLIENTS: Final[Operation[Page[ApiClient]]] = Operation(
     "list_clients",
     "GET",
     "/clients",
-    read_page(Client.from_dict),
+    read_page(ApiClient.from_dict),
     query=frozenset(["cursor", "limit", "partner"]),
     has_key=False,
     has_version=False,
     is_empty=False,
 )
 #: Read an API client
-READ_CLIENT: Final[Operation[Client]] = Operation(
+READ_CLIENT: Final[Operation[ApiClient]] = Operation(
     "read_client",
     "GET",
     "/clients/{client_id}",
-    Client.from_dict,
+    ApiClient.from_dict,
     query=frozenset([]),
     has_key=False,
     has_version=False,
     is_empty=False,
 )
 #: Change some fields of an API client (RFC 7396)
-PATCH_CLIENT: Final[Operation[Client]] = Operation(
+PATCH_CLIENT: Final[Operation[ApiClient]] = Operation(
     "patch_client",
     "PATCH",
     "/clients/{client_id}",
-    Client.from_dict,
+    ApiClient.from_dict,
     query=frozenset(["validate_only"]),
     has_key=True,
     has_version=True,
@@ -588,11 +588,11 @@ DELETE_CLIENT: Final[Operation[None]] = Operation(
     is_empty=True,
 )
 #: Replace the secret of an API client
-ROTATE_CLIENT_SECRET: Final[Operation[ClientSecret]] = Operation(
+ROTATE_CLIENT_SECRET: Final[Operation[ApiClientSecret]] = Operation(
     "rotate_client_secret",
     "POST",
     "/clients/{client_id}/rotate-secret",
-    ClientSecret.from_dict,
+    ApiClientSecret.from_dict,
     query=frozenset(["validate_only"]),
     has_key=True,
     has_version=True,

@@ -2,6 +2,14 @@
 
 from .actor import Actor
 from .admin import Admin
+from .api_client import ApiClient
+from .api_client_authentication import ApiClientAuthentication
+from .api_client_jwks_type_0 import ApiClientJwksType0
+from .api_client_secret import ApiClientSecret
+from .api_client_secret_authentication import ApiClientSecretAuthentication
+from .api_client_secret_jwks_type_0 import ApiClientSecretJwksType0
+from .api_client_secret_status import ApiClientSecretStatus
+from .api_client_status import ApiClientStatus
 from .attempt import Attempt
 from .bulk_item import BulkItem
 from .bulk_item_state import BulkItemState
@@ -11,17 +19,9 @@ from .bulk_job_mode import BulkJobMode
 from .bulk_job_operation import BulkJobOperation
 from .bulk_job_state import BulkJobState
 from .change import Change
-from .client import Client
-from .client_authentication import ClientAuthentication
 from .client_created_event import ClientCreatedEvent
 from .client_deleted_event import ClientDeletedEvent
-from .client_jwks_type_0 import ClientJwksType0
 from .client_rotated_event import ClientRotatedEvent
-from .client_secret import ClientSecret
-from .client_secret_authentication import ClientSecretAuthentication
-from .client_secret_jwks_type_0 import ClientSecretJwksType0
-from .client_secret_status import ClientSecretStatus
-from .client_status import ClientStatus
 from .client_updated_event import ClientUpdatedEvent
 from .database_health import DatabaseHealth
 from .database_health_status import DatabaseHealthStatus
@@ -127,6 +127,14 @@ from .worker_health_status import WorkerHealthStatus
 __all__ = (
     "Actor",
     "Admin",
+    "ApiClient",
+    "ApiClientAuthentication",
+    "ApiClientJwksType0",
+    "ApiClientSecret",
+    "ApiClientSecretAuthentication",
+    "ApiClientSecretJwksType0",
+    "ApiClientSecretStatus",
+    "ApiClientStatus",
     "Attempt",
     "BulkItem",
     "BulkItemState",
@@ -136,17 +144,9 @@ __all__ = (
     "BulkJobOperation",
     "BulkJobState",
     "Change",
-    "Client",
-    "ClientAuthentication",
     "ClientCreatedEvent",
     "ClientDeletedEvent",
-    "ClientJwksType0",
     "ClientRotatedEvent",
-    "ClientSecret",
-    "ClientSecretAuthentication",
-    "ClientSecretJwksType0",
-    "ClientSecretStatus",
-    "ClientStatus",
     "ClientUpdatedEvent",
     "DatabaseHealth",
     "DatabaseHealthStatus",

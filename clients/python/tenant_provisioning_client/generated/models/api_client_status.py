@@ -1,8 +1,8 @@
 from typing import Literal
 
-ClientStatus = Literal["disabled", "enabled"] | str
+ApiClientStatus = Literal["disabled", "enabled"] | str
 
 
-def check_client_status(value: str) -> ClientStatus:
+def check_api_client_status(value: str) -> ApiClientStatus:
     """Return `value`, also one that this version does not know."""
     return value

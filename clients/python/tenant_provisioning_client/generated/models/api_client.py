@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-from ..models.client_authentication import ClientAuthentication, check_client_authentication
-from ..models.client_status import ClientStatus, check_client_status
+from ..models.api_client_authentication import ApiClientAuthentication, check_api_client_authentication
+from ..models.api_client_status import ApiClientStatus, check_api_client_status
 
 if TYPE_CHECKING:
-    from ..models.client_jwks_type_0 import ClientJwksType0
+    from ..models.api_client_jwks_type_0 import ApiClientJwksType0
 
 
-T = TypeVar("T", bound="Client")
+T = TypeVar("T", bound="ApiClient")
 
 
 @_attrs_frozen(kw_only=True)
-class Client:
+class ApiClient:
     """An API client: credentials with which a program of the partner gets access tokens.
 
     Attributes:
@@ -26,15 +26,15 @@ class Client:
         name (str): What the client is for, in your own words. 1 to 255 characters.
         permissions (list[str]): What its tokens may do: permissions that you have yourself. A token may ask for
             fewer.
-        status (ClientStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
+        status (ApiClientStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
         expires_at (datetime.datetime | None): The time from which the client and its tokens are refused, RFC 3339
             with an offset; null for none. By default null.
         networks (list[str]): The only networks in which its tokens may be used, in CIDR notation, up to 50; an
             empty list allows every address. By default empty.
-        authentication (ClientAuthentication): How the client authenticates at the token endpoint: by a secret
+        authentication (ApiClientAuthentication): How the client authenticates at the token endpoint: by a secret
             (`client_secret`), or by an assertion that it signs with a key of its own (`private_key_jwt`, RFC 7523). By
             default `client_secret`.
-        jwks (ClientJwksType0 | None): The public keys of a client that authenticates by `private_key_jwt`, as a
+        jwks (ApiClientJwksType0 | None): The public keys of a client that authenticates by `private_key_jwt`, as a
             JSON Web Key Set (RFC 7517), up to 10 keys; null if they are at `jwks_url`, and for other clients.
         jwks_url (None | str): The URL of these keys instead; null if they are in `jwks`, and for other clients.
         previous_secret_expires_at (datetime.datetime | None): The time until which the replaced secret is valid
@@ -54,11 +54,11 @@ class Client:
     partner: str
     name: str
     permissions: list[str]
-    status: ClientStatus
+    status: ApiClientStatus
     expires_at: datetime.datetime | None
     networks: list[str]
-    authentication: ClientAuthentication
-    jwks: ClientJwksType0 | None
+    authentication: ApiClientAuthentication
+    jwks: ApiClientJwksType0 | None
     jwks_url: None | str
     previous_secret_expires_at: datetime.datetime | None
     generation: int
@@ -71,7 +71,7 @@ class Client:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
-        from ..models.client_jwks_type_0 import ClientJwksType0  # noqa: PLC0415
+        from ..models.api_client_jwks_type_0 import ApiClientJwksType0  # noqa: PLC0415
 
         client = self.client
         partner = self.partner
@@ -88,7 +88,7 @@ class Client:
 
         authentication: str = self.authentication
         jwks: dict[str, Any] | None
-        if isinstance(self.jwks, ClientJwksType0):
+        if isinstance(self.jwks, ApiClientJwksType0):
             jwks = self.jwks.to_dict()
         else:
             jwks = self.jwks
@@ -133,7 +133,7 @@ class Client:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
-        from ..models.client_jwks_type_0 import ClientJwksType0  # noqa: PLC0415
+        from ..models.api_client_jwks_type_0 import ApiClientJwksType0  # noqa: PLC0415
 
         d = dict(src_dict)
         client = d.pop("client")
@@ -141,7 +141,7 @@ class Client:
         name = d.pop("name")
         permissions = cast(list[str], d.pop("permissions"))
 
-        status = check_client_status(d.pop("status"))
+        status = check_api_client_status(d.pop("status"))
 
         def _parse_expires_at(data: object) -> datetime.datetime | None:
             if data is None:
@@ -160,20 +160,20 @@ class Client:
 
         networks = cast(list[str], d.pop("networks"))
 
-        authentication = check_client_authentication(d.pop("authentication"))
+        authentication = check_api_client_authentication(d.pop("authentication"))
 
-        def _parse_jwks(data: object) -> ClientJwksType0 | None:
+        def _parse_jwks(data: object) -> ApiClientJwksType0 | None:
             if data is None:
                 return data
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                jwks_type_0 = ClientJwksType0.from_dict(data)
+                jwks_type_0 = ApiClientJwksType0.from_dict(data)
 
                 return jwks_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ClientJwksType0 | None, data)
+            return cast(ApiClientJwksType0 | None, data)
 
         jwks = _parse_jwks(d.pop("jwks"))
 
