@@ -55,8 +55,10 @@ def _remove_batch(session: Session, partner: str, before: str) -> int:
     return count
 
 
-#: The tenant fields that erasure keeps in an event's `data` and `changes`. All others may identify the tenant.
-KEPT_FIELDS = ("tenant", "partner", "status", "version", "created_at", "updated_at", "deleted_at", "purge_at")
+#: The fields that erasure keeps in an event's `data` and `changes`. All others may identify the tenant or a person.
+KEPT_FIELDS = (
+    "tenant", "invitation", "partner", "status", "version", "created_at", "updated_at", "deleted_at", "purge_at",
+)  # fmt: skip
 #: The most events in one unit of work.
 _ERASE_BATCH = 100
 #: The position, id, data and changes of an event.

@@ -133,11 +133,11 @@ def _build_tenant(tenant: Schema) -> Schema:
 
 
 def _build_invitation(invitation: Schema) -> Schema:
-    schema = _copy_for_events(invitation, [])
+    schema = _copy_for_events(invitation, ["invitation"])
     schema["properties"]["erased"] = _ERASED
     schema["description"] = (
         "An invitation after the event. Callers without `invitation:read` see only its id. Some days after its tenant "
-        "was purged, only the tenant's id, the version and the times of creation and of the last change are left."
+        "was purged, only the ids, the version and the times of creation and of the last change are left."
     )
     return schema
 

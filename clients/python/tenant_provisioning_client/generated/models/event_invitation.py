@@ -20,10 +20,10 @@ T = TypeVar("T", bound="EventInvitation")
 @_attrs_frozen(kw_only=True)
 class EventInvitation:
     """An invitation after the event. Callers without `invitation:read` see only its id. Some days after its tenant was
-    purged, only the tenant's id, the version and the times of creation and of the last change are left.
+    purged, only the ids, the version and the times of creation and of the last change are left.
 
         Attributes:
-            invitation (str | Unset): The id of the invitation.
+            invitation (str): The id of the invitation.
             tenant (str | Unset): The id of the tenant.
             partner (str | Unset): The partner to which the tenant belongs.
             admin (Admin | Unset): A person who administers a tenant, and is invited to do so.
@@ -45,7 +45,7 @@ class EventInvitation:
                 absent.
     """
 
-    invitation: str | Unset = UNSET
+    invitation: str
     tenant: str | Unset = UNSET
     partner: str | Unset = UNSET
     admin: Admin | Unset = UNSET
@@ -122,8 +122,7 @@ class EventInvitation:
         erased = self.erased
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
-        if invitation is not UNSET:
-            field_dict["invitation"] = invitation
+        field_dict["invitation"] = invitation
         if tenant is not UNSET:
             field_dict["tenant"] = tenant
         if partner is not UNSET:
@@ -161,7 +160,7 @@ class EventInvitation:
         from ..models.invitation_error import InvitationError  # noqa: PLC0415
 
         d = dict(src_dict)
-        invitation = d.pop("invitation", UNSET)
+        invitation = d.pop("invitation")
         tenant = d.pop("tenant", UNSET)
         partner = d.pop("partner", UNSET)
         _admin = d.pop("admin", UNSET)

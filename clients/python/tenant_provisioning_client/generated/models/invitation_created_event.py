@@ -30,8 +30,8 @@ class InvitationCreatedEvent:
         changes (EventEnvelopeChanges): Each field that changed, with its values before and after; empty for a
             creation.
         data (EventInvitation): An invitation after the event. Callers without `invitation:read` see only its id.
-            Some days after its tenant was purged, only the tenant's id, the version and the times of creation and of
-            the last change are left.
+            Some days after its tenant was purged, only the ids, the version and the times of creation and of the last
+            change are left.
     """
 
     id: str
