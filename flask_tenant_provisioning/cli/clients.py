@@ -14,7 +14,7 @@ from ..clients import actions
 from ..clients.actions import ClientWithSecret, Target
 from ..clients.models import PRIVATE_KEY_JWT, Client, render_client
 from ..clients.routes import parse_client_id
-from ..clients.schemas import DEFAULT_OVERLAP_SECONDS, ApiClientRotationSchema, ApiClientSchema, validate_client
+from ..clients.schemas import DEFAULT_OVERLAP_SECONDS, PartnerClientRotationSchema, PartnerClientSchema, validate_client
 from ..database.session import Session
 from ..encoding import parse_json
 from ..mount import Mount
@@ -94,7 +94,7 @@ def create(
     authentication = PRIVATE_KEY_JWT if has_key else None
     lists = {"permissions": list(permissions), "networks": list(networks)}
     body = build_body({**fields, **lists, **keys, "authentication": authentication})
-    values = validate_client(mount.url_refusal, mount.schema(ApiClientSchema), body, partial=False)
+    values = validate_client(mount.url_refusal, mount.schema(PartnerClientSchema), body, partial=False)
     action = partial(
         actions.create_client,
         actor=_make_operator(mount, owner),
@@ -138,7 +138,7 @@ def rotate_secret(
     client: str, partner: str | None, overlap_seconds: int, as_json: bool, mount_name: str | None
 ) -> None:
     mount = find_mount(mount_name)
-    seconds = load(ApiClientRotationSchema(), {"overlap_seconds": overlap_seconds})["overlap_seconds"]
+    seconds = load(PartnerClientRotationSchema(), {"overlap_seconds": overlap_seconds})["overlap_seconds"]
     action = partial(actions.rotate_secret, overlap_seconds=seconds)
     _print_with_secret(_run(mount, _load_client(mount, client, partner), action), as_json=as_json)
 

@@ -26,12 +26,12 @@ from . import actions
 from .actions import ClientWithSecret, Target
 from .models import Client, render_client
 from .schemas import (
-    ApiClientPageSchema,
-    ApiClientRevisionSchema,
-    ApiClientRotationSchema,
-    ApiClientSchema,
-    ApiClientSecretSchema,
     ClientListQuery,
+    PartnerClientPageSchema,
+    PartnerClientRevisionSchema,
+    PartnerClientRotationSchema,
+    PartnerClientSchema,
+    PartnerClientSecretSchema,
     validate_client,
 )
 
@@ -69,16 +69,16 @@ routes = Routes()
     "POST",
     CLIENTS_PATH,
     permissions=("client:write",),
-    body=ApiClientSchema,
+    body=PartnerClientSchema,
     query=CreateQuery,
-    responses={201: ApiClientSecretSchema},
+    responses={201: PartnerClientSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, InvalidParameter, QuotaExceeded, SecretUnavailable),
 )
 def create_client(call: Request) -> Response:
     """Create an API client. Its `secret` is shown only in this response."""
     mount, query, body = call.mount, call.query(CreateQuery), call.body(JSON)
     partner = call.require_partner(query)
-    values = validate_client(mount.url_refusal, mount.schema(ApiClientSchema), body, partial=False)
+    values = validate_client(mount.url_refusal, mount.schema(PartnerClientSchema), body, partial=False)
     limit = mount.config.client_limit
     work = partial(actions.create_client, actor=call.actor(), partner=partner, values=values, limit=limit)
 
@@ -93,7 +93,7 @@ def create_client(call: Request) -> Response:
     CLIENTS_PATH,
     permissions=("client:read",),
     query=ClientListQuery,
-    responses={200: ApiClientPageSchema},
+    responses={200: PartnerClientPageSchema},
     problems=(InvalidParameter, InvalidCursor),
 )
 def list_clients(call: Request) -> Response:
@@ -111,7 +111,7 @@ def list_clients(call: Request) -> Response:
     "GET",
     CLIENT_PATH,
     permissions=("client:read",),
-    responses={200: ApiClientSchema, 304: None},
+    responses={200: PartnerClientSchema, 304: None},
     problems=(InvalidParameter, ClientNotFound),
 )
 def read_client(call: Request, client_id: str) -> Response:
@@ -130,16 +130,16 @@ def read_client(call: Request, client_id: str) -> Response:
     "PATCH",
     CLIENT_PATH,
     permissions=("client:write",),
-    body=ApiClientRevisionSchema,
+    body=PartnerClientRevisionSchema,
     consumes=(MERGE_PATCH, JSON),
     query=WriteQuery,
-    responses={200: ApiClientSchema},
+    responses={200: PartnerClientSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS),
 )
 def patch_client(call: Request, client_id: str) -> Response:
     """Change some fields of an API client (RFC 7396). Disabling it, or withdrawing a key, ends all its tokens."""
     query, body = call.query(WriteQuery), call.body(MERGE_PATCH, JSON)
-    schema = call.mount.schema(ApiClientRevisionSchema)
+    schema = call.mount.schema(PartnerClientRevisionSchema)
     values = validate_client(call.mount.url_refusal, schema, body, partial=True)
     work = partial(actions.update_client, actor=call.actor(), target=make_target(call, client_id), values=values)
     return execute(call, work, make_client_result, body=body, validate_only=query["validate_only"])
@@ -164,10 +164,10 @@ def delete_client(call: Request, client_id: str) -> Response:
     "POST",
     f"{CLIENT_PATH}/rotate-secret",
     permissions=("client:write",),
-    body=ApiClientRotationSchema,
+    body=PartnerClientRotationSchema,
     body_required=False,
     query=WriteQuery,
-    responses={200: ApiClientSecretSchema},
+    responses={200: PartnerClientSecretSchema},
     problems=(*BODY_PROBLEMS, *IDEMPOTENCY_PROBLEMS, *WRITE_PROBLEMS, InvalidState, SecretUnavailable),
 )
 def rotate_client_secret(call: Request, client_id: str) -> Response:
@@ -177,7 +177,7 @@ def rotate_client_secret(call: Request, client_id: str) -> Response:
     end.
     """
     query, body = call.query(WriteQuery), call.optional_body(JSON)
-    seconds = load(call.mount.schema(ApiClientRotationSchema), body)["overlap_seconds"]
+    seconds = load(call.mount.schema(PartnerClientRotationSchema), body)["overlap_seconds"]
     target = make_target(call, client_id)
     work = partial(actions.rotate_secret, actor=call.actor(), target=target, overlap_seconds=seconds)
     return execute(call, work, make_secret_result, body=body, validate_only=query["validate_only"], shows_secret=True)

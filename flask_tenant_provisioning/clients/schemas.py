@@ -96,7 +96,7 @@ def _parse_network(text: Any) -> str | None:
     return None if is_mapped else str(network)
 
 
-class ApiClientSchema(StrictSchema):
+class PartnerClientSchema(StrictSchema):
     """An API client: credentials with which a program of the partner gets access tokens."""
 
     client = fields.UUID(
@@ -194,24 +194,24 @@ class ApiClientSchema(StrictSchema):
     updated_at = fields.AwareDateTime(dump_only=True, metadata=describe("The time of the last change."))
 
     @classmethod
-    def for_api(cls, api: Api) -> ApiClientSchema:
+    def for_api(cls, api: Api) -> PartnerClientSchema:
         """Return the schema with the permissions of this host, its own included."""
         own, known = cls._declared_fields["permissions"], api.registry.list_permissions()
 
-        class HostApiClientSchema(cls):  # type: ignore[valid-type,misc]
+        class HostPartnerClientSchema(cls):  # type: ignore[valid-type,misc]
             permissions = PermissionsField(known=known, required=True, metadata=own.metadata)
 
-        schema: ApiClientSchema = HostApiClientSchema()
+        schema: PartnerClientSchema = HostPartnerClientSchema()
         return schema
 
 
-class ApiClientRevisionSchema(ApiClientSchema):
+class PartnerClientRevisionSchema(PartnerClientSchema):
     """The changes to an existing client; `authentication` cannot be changed."""
 
     authentication = ChoiceField(*AUTHENTICATION_METHODS, dump_only=True)
 
 
-class ApiClientSecretSchema(ApiClientSchema):
+class PartnerClientSecretSchema(PartnerClientSchema):
     """A client with its new secret, which is never shown again; null if it authenticates by a key of its own."""
 
     secret = fields.String(
@@ -224,10 +224,12 @@ class ApiClientSecretSchema(ApiClientSchema):
     )
 
 
-class ApiClientPageSchema(StrictSchema):
+class PartnerClientPageSchema(StrictSchema):
     """One page of clients; `next` is the cursor of the page after it."""
 
-    items = fields.List(fields.Nested(ApiClientSchema), metadata=describe("The clients of this page, up to `limit`."))
+    items = fields.List(
+        fields.Nested(PartnerClientSchema), metadata=describe("The clients of this page, up to `limit`.")
+    )
     next = fields.String(allow_none=True, metadata=NEXT_CURSOR)
 
 
@@ -235,7 +237,7 @@ class OverlapField(WholeNumberField):
     """A whole number of seconds from 0 to `most`."""
 
 
-class ApiClientRotationSchema(StrictSchema):
+class PartnerClientRotationSchema(StrictSchema):
     """The number of seconds for which the replaced secret stays valid."""
 
     overlap_seconds = OverlapField(
@@ -262,7 +264,9 @@ class ClientListQuery(QuerySchema):
     cursor = TextField(min_length=1, max_length=4096, metadata=CURSOR)
 
 
-def validate_client(find_refusal: FindRefusal, schema: ApiClientSchema, body: Any, *, partial: bool) -> dict[str, Any]:
+def validate_client(
+    find_refusal: FindRefusal, schema: PartnerClientSchema, body: Any, *, partial: bool
+) -> dict[str, Any]:
     """Validate the body of a new client, or with `partial` a merge patch (RFC 7396), and return its values.
 
     `find_refusal` returns the reason why a URL is refused, or None. It resolves the host name, so this function must

@@ -52,7 +52,7 @@ def describe_events(schemas: dict[str, Schema]) -> None:
         "A webhook endpoint after the event. Callers without `webhook:read` see only its id; `webhook.disabled` has "
         "only `webhook`, `url`, `enabled` and `disabled_reason`."
     )
-    schemas["EventClient"] = _copy_for_events(schemas["ApiClient"], ["client"])
+    schemas["EventClient"] = _copy_for_events(schemas["PartnerClient"], ["client"])
     schemas["EventClient"]["description"] = (
         "An API client after the event, without its secret. Callers without `client:read` see only its id."
     )

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -284,7 +284,7 @@ def test_a_context_of_another_tenant_within_one_is_refused(host: TenantHost) -> 
 def test_a_generators_context_does_not_outlive_it(host: TenantHost, closes_within: bool) -> None:
     tenant = host.open().create()["tenant"]
 
-    def generate() -> Iterator[str]:
+    def generate() -> Generator[str, None, None]:
         with host.provisioning.tenant_context(tenant):
             yield current_tenant.id
 

@@ -318,14 +318,14 @@ def make_family(host: RowHost, **options: Any) -> tuple[Any, Any, Any]:
         __tablename__ = "notes"
         id = Column(Integer, primary_key=True)
         tenant_id = Column(String(36))
-        user_id = Column(ForeignKey("users.id"))
+        user_id = Column(ForeignKey("users.id"))  # type: ignore[var-annotated]
         lines = relationship("Line", cascade="all, delete-orphan")
 
     class Line(Model):
         __tablename__ = "lines"
         id = Column(Integer, primary_key=True)
         tenant_id = Column(String(36))
-        note_id = Column(ForeignKey("notes.id"))
+        note_id = Column(ForeignKey("notes.id"))  # type: ignore[var-annotated]
 
     Model.metadata.create_all(host.owner)
     for kind in ("TABLES", "SEQUENCES"):

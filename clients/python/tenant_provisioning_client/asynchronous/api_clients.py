@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..generated import operations
-from ..generated.models import ApiClient, ApiClientSecret
+from ..generated.models import PartnerClient, PartnerClientSecret
 from ..operations import UNSET, Call, Unset, format_time, select_given
 from ..resources import get_id, get_version
 from .listing import AsyncListing
 from .transport import AsyncTransport
 
-AnyApiClient = ApiClient | ApiClientSecret | str
+AnyApiClient = PartnerClient | PartnerClientSecret | str
 
 
 class AsyncApiClients:
@@ -39,7 +39,7 @@ class AsyncApiClients:
         partner: str | None = None,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ApiClientSecret:
+    ) -> PartnerClientSecret:
         """Create an API client and return it. Its `secret` is shown only this once: store it."""
         body = select_given(
             name=name,
@@ -55,12 +55,12 @@ class AsyncApiClients:
         call = Call(operations.CREATE_CLIENT, query=query, body=body, key=idempotency_key)
         return await self._transport.send(call)
 
-    def list(self, *, partner: str | None = None, limit: int | None = None) -> AsyncListing[ApiClient]:
+    def list(self, *, partner: str | None = None, limit: int | None = None) -> AsyncListing[PartnerClient]:
         """Return the list of the API clients."""
         query: dict[str, Any] = {"partner": partner, "limit": limit}
         return AsyncListing(self._transport, operations.LIST_CLIENTS, {}, query)
 
-    async def get(self, client: AnyApiClient) -> ApiClient:
+    async def get(self, client: AnyApiClient) -> PartnerClient:
         """Return an API client, without its secret. Raises `ClientNotFound`."""
         return await self._transport.send(Call(operations.READ_CLIENT, _get_path(client)))
 
@@ -77,7 +77,7 @@ class AsyncApiClients:
         jwks_url: str | Unset | None = UNSET,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ApiClient:
+    ) -> PartnerClient:
         """Change the fields that are given, and return the API client. Disabling it ends all its tokens."""
         body = select_given(
             name=name,
@@ -104,7 +104,7 @@ class AsyncApiClients:
         overlap_seconds: int | Unset = UNSET,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ApiClientSecret:
+    ) -> PartnerClientSecret:
         """Make a new secret and return it with the API client. The old one is valid for `overlap_seconds` more (a day).
 
         With 0 it ends at once, and so do all tokens.

@@ -8,8 +8,6 @@ from ..operations import Operation, read_nothing, read_object
 from ..pages import Page, read_page
 from .events import Event
 from .models import (
-    ApiClient,
-    ApiClientSecret,
     BulkItem,
     BulkJob,
     Delivery,
@@ -17,6 +15,8 @@ from .models import (
     Health,
     Invitation,
     Partner,
+    PartnerClient,
+    PartnerClientSecret,
     PartnerUsage,
     Probe,
     ProblemExplanation,
@@ -533,44 +533,44 @@ REDELIVER_DELIVERY: Final[Operation[Delivery]] = Operation(
     is_empty=False,
 )
 #: Create an API client
-CREATE_CLIENT: Final[Operation[ApiClientSecret]] = Operation(
+CREATE_CLIENT: Final[Operation[PartnerClientSecret]] = Operation(
     "create_client",
     "POST",
     "/clients",
-    ApiClientSecret.from_dict,
+    PartnerClientSecret.from_dict,
     query=frozenset(["partner", "validate_only"]),
     has_key=True,
     has_version=False,
     is_empty=False,
 )
 #: List API clients, the oldest first, a page at a time
-LIST_CLIENTS: Final[Operation[Page[ApiClient]]] = Operation(
+LIST_CLIENTS: Final[Operation[Page[PartnerClient]]] = Operation(
     "list_clients",
     "GET",
     "/clients",
-    read_page(ApiClient.from_dict),
+    read_page(PartnerClient.from_dict),
     query=frozenset(["cursor", "limit", "partner"]),
     has_key=False,
     has_version=False,
     is_empty=False,
 )
 #: Read an API client
-READ_CLIENT: Final[Operation[ApiClient]] = Operation(
+READ_CLIENT: Final[Operation[PartnerClient]] = Operation(
     "read_client",
     "GET",
     "/clients/{client_id}",
-    ApiClient.from_dict,
+    PartnerClient.from_dict,
     query=frozenset([]),
     has_key=False,
     has_version=False,
     is_empty=False,
 )
 #: Change some fields of an API client (RFC 7396)
-PATCH_CLIENT: Final[Operation[ApiClient]] = Operation(
+PATCH_CLIENT: Final[Operation[PartnerClient]] = Operation(
     "patch_client",
     "PATCH",
     "/clients/{client_id}",
-    ApiClient.from_dict,
+    PartnerClient.from_dict,
     query=frozenset(["validate_only"]),
     has_key=True,
     has_version=True,
@@ -588,11 +588,11 @@ DELETE_CLIENT: Final[Operation[None]] = Operation(
     is_empty=True,
 )
 #: Replace the secret of an API client
-ROTATE_CLIENT_SECRET: Final[Operation[ApiClientSecret]] = Operation(
+ROTATE_CLIENT_SECRET: Final[Operation[PartnerClientSecret]] = Operation(
     "rotate_client_secret",
     "POST",
     "/clients/{client_id}/rotate-secret",
-    ApiClientSecret.from_dict,
+    PartnerClientSecret.from_dict,
     query=frozenset(["validate_only"]),
     has_key=True,
     has_version=True,

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..generated import operations
-from ..generated.models import ApiClient, ApiClientSecret
+from ..generated.models import PartnerClient, PartnerClientSecret
 from ..operations import UNSET, Call, Unset, format_time, select_given
 from ..resources import get_id, get_version
 from .listing import Listing
 from .transport import Transport
 
-AnyApiClient = ApiClient | ApiClientSecret | str
+AnyApiClient = PartnerClient | PartnerClientSecret | str
 
 
 class ApiClients:
@@ -41,7 +41,7 @@ class ApiClients:
         partner: str | None = None,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ApiClientSecret:
+    ) -> PartnerClientSecret:
         """Create an API client and return it. Its `secret` is shown only this once: store it."""
         body = select_given(
             name=name,
@@ -57,12 +57,12 @@ class ApiClients:
         call = Call(operations.CREATE_CLIENT, query=query, body=body, key=idempotency_key)
         return self._transport.send(call)
 
-    def list(self, *, partner: str | None = None, limit: int | None = None) -> Listing[ApiClient]:
+    def list(self, *, partner: str | None = None, limit: int | None = None) -> Listing[PartnerClient]:
         """Return the list of the API clients."""
         query: dict[str, Any] = {"partner": partner, "limit": limit}
         return Listing(self._transport, operations.LIST_CLIENTS, {}, query)
 
-    def get(self, client: AnyApiClient) -> ApiClient:
+    def get(self, client: AnyApiClient) -> PartnerClient:
         """Return an API client, without its secret. Raises `ClientNotFound`."""
         return self._transport.send(Call(operations.READ_CLIENT, _get_path(client)))
 
@@ -79,7 +79,7 @@ class ApiClients:
         jwks_url: str | Unset | None = UNSET,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ApiClient:
+    ) -> PartnerClient:
         """Change the fields that are given, and return the API client. Disabling it ends all its tokens."""
         body = select_given(
             name=name,
@@ -106,7 +106,7 @@ class ApiClients:
         overlap_seconds: int | Unset = UNSET,
         validate_only: bool = False,
         idempotency_key: str | None = None,
-    ) -> ApiClientSecret:
+    ) -> PartnerClientSecret:
         """Make a new secret and return it with the API client. The old one is valid for `overlap_seconds` more (a day).
 
         With 0 it ends at once, and so do all tokens.

@@ -2,14 +2,6 @@
 
 from .actor import Actor
 from .admin import Admin
-from .api_client import ApiClient
-from .api_client_authentication import ApiClientAuthentication
-from .api_client_jwks_type_0 import ApiClientJwksType0
-from .api_client_secret import ApiClientSecret
-from .api_client_secret_authentication import ApiClientSecretAuthentication
-from .api_client_secret_jwks_type_0 import ApiClientSecretJwksType0
-from .api_client_secret_status import ApiClientSecretStatus
-from .api_client_status import ApiClientStatus
 from .attempt import Attempt
 from .bulk_item import BulkItem
 from .bulk_item_state import BulkItemState
@@ -67,6 +59,14 @@ from .invitation_state import InvitationState
 from .other_event import OtherEvent
 from .other_event_data import OtherEventData
 from .partner import Partner
+from .partner_client import PartnerClient
+from .partner_client_authentication import PartnerClientAuthentication
+from .partner_client_jwks_type_0 import PartnerClientJwksType0
+from .partner_client_secret import PartnerClientSecret
+from .partner_client_secret_authentication import PartnerClientSecretAuthentication
+from .partner_client_secret_jwks_type_0 import PartnerClientSecretJwksType0
+from .partner_client_secret_status import PartnerClientSecretStatus
+from .partner_client_status import PartnerClientStatus
 from .partner_settings_updated_event import PartnerSettingsUpdatedEvent
 from .partner_status import PartnerStatus
 from .partner_updated_event import PartnerUpdatedEvent
@@ -127,14 +127,6 @@ from .worker_health_status import WorkerHealthStatus
 __all__ = (
     "Actor",
     "Admin",
-    "ApiClient",
-    "ApiClientAuthentication",
-    "ApiClientJwksType0",
-    "ApiClientSecret",
-    "ApiClientSecretAuthentication",
-    "ApiClientSecretJwksType0",
-    "ApiClientSecretStatus",
-    "ApiClientStatus",
     "Attempt",
     "BulkItem",
     "BulkItemState",
@@ -192,6 +184,14 @@ __all__ = (
     "OtherEvent",
     "OtherEventData",
     "Partner",
+    "PartnerClient",
+    "PartnerClientAuthentication",
+    "PartnerClientJwksType0",
+    "PartnerClientSecret",
+    "PartnerClientSecretAuthentication",
+    "PartnerClientSecretJwksType0",
+    "PartnerClientSecretStatus",
+    "PartnerClientStatus",
     "PartnerSettingsUpdatedEvent",
     "PartnerStatus",
     "PartnerUpdatedEvent",

@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-T = TypeVar("T", bound="ApiClientSecretJwksType0")
+T = TypeVar("T", bound="PartnerClientSecretJwksType0")
 
 
 @_attrs_frozen(eq=False)
-class ApiClientSecretJwksType0(Mapping[str, "Any"]):
+class PartnerClientSecretJwksType0(Mapping[str, "Any"]):
     """The public keys of a client that authenticates by `private_key_jwt`, as a JSON Web Key Set (RFC 7517), up to 10
     keys; null if they are at `jwks_url`, and for other clients.
 

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-from ..models.api_client_secret_authentication import (
-    ApiClientSecretAuthentication,
-    check_api_client_secret_authentication,
+from ..models.partner_client_secret_authentication import (
+    PartnerClientSecretAuthentication,
+    check_partner_client_secret_authentication,
 )
-from ..models.api_client_secret_status import ApiClientSecretStatus, check_api_client_secret_status
+from ..models.partner_client_secret_status import PartnerClientSecretStatus, check_partner_client_secret_status
 
 if TYPE_CHECKING:
-    from ..models.api_client_secret_jwks_type_0 import ApiClientSecretJwksType0
+    from ..models.partner_client_secret_jwks_type_0 import PartnerClientSecretJwksType0
 
 
-T = TypeVar("T", bound="ApiClientSecret")
+T = TypeVar("T", bound="PartnerClientSecret")
 
 
 @_attrs_frozen(kw_only=True)
-class ApiClientSecret:
+class PartnerClientSecret:
     """A client with its new secret, which is never shown again; null if it authenticates by a key of its own.
 
     Attributes:
@@ -29,16 +29,18 @@ class ApiClientSecret:
         name (str): What the client is for, in your own words. 1 to 255 characters.
         permissions (list[str]): What its tokens may do: permissions that you have yourself. A token may ask for
             fewer.
-        status (ApiClientSecretStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
+        status (PartnerClientSecretStatus): `disabled` refuses the client and ends all its tokens. By default
+            `enabled`.
         expires_at (datetime.datetime | None): The time from which the client and its tokens are refused, RFC 3339
             with an offset; null for none. By default null.
         networks (list[str]): The only networks in which its tokens may be used, in CIDR notation, up to 50; an
             empty list allows every address. By default empty.
-        authentication (ApiClientSecretAuthentication): How the client authenticates at the token endpoint: by a
+        authentication (PartnerClientSecretAuthentication): How the client authenticates at the token endpoint: by a
             secret (`client_secret`), or by an assertion that it signs with a key of its own (`private_key_jwt`, RFC
             7523). By default `client_secret`.
-        jwks (ApiClientSecretJwksType0 | None): The public keys of a client that authenticates by `private_key_jwt`,
-            as a JSON Web Key Set (RFC 7517), up to 10 keys; null if they are at `jwks_url`, and for other clients.
+        jwks (None | PartnerClientSecretJwksType0): The public keys of a client that authenticates by
+            `private_key_jwt`, as a JSON Web Key Set (RFC 7517), up to 10 keys; null if they are at `jwks_url`, and for
+            other clients.
         jwks_url (None | str): The URL of these keys instead; null if they are in `jwks`, and for other clients.
         previous_secret_expires_at (datetime.datetime | None): The time until which the replaced secret is valid
             too; null if none is.
@@ -58,11 +60,11 @@ class ApiClientSecret:
     partner: str
     name: str
     permissions: list[str]
-    status: ApiClientSecretStatus
+    status: PartnerClientSecretStatus
     expires_at: datetime.datetime | None
     networks: list[str]
-    authentication: ApiClientSecretAuthentication
-    jwks: ApiClientSecretJwksType0 | None
+    authentication: PartnerClientSecretAuthentication
+    jwks: None | PartnerClientSecretJwksType0
     jwks_url: None | str
     previous_secret_expires_at: datetime.datetime | None
     generation: int
@@ -76,7 +78,7 @@ class ApiClientSecret:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
-        from ..models.api_client_secret_jwks_type_0 import ApiClientSecretJwksType0  # noqa: PLC0415
+        from ..models.partner_client_secret_jwks_type_0 import PartnerClientSecretJwksType0  # noqa: PLC0415
 
         client = self.client
         partner = self.partner
@@ -93,7 +95,7 @@ class ApiClientSecret:
 
         authentication: str = self.authentication
         jwks: dict[str, Any] | None
-        if isinstance(self.jwks, ApiClientSecretJwksType0):
+        if isinstance(self.jwks, PartnerClientSecretJwksType0):
             jwks = self.jwks.to_dict()
         else:
             jwks = self.jwks
@@ -141,7 +143,7 @@ class ApiClientSecret:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
-        from ..models.api_client_secret_jwks_type_0 import ApiClientSecretJwksType0  # noqa: PLC0415
+        from ..models.partner_client_secret_jwks_type_0 import PartnerClientSecretJwksType0  # noqa: PLC0415
 
         d = dict(src_dict)
         client = d.pop("client")
@@ -149,7 +151,7 @@ class ApiClientSecret:
         name = d.pop("name")
         permissions = cast(list[str], d.pop("permissions"))
 
-        status = check_api_client_secret_status(d.pop("status"))
+        status = check_partner_client_secret_status(d.pop("status"))
 
         def _parse_expires_at(data: object) -> datetime.datetime | None:
             if data is None:
@@ -168,20 +170,20 @@ class ApiClientSecret:
 
         networks = cast(list[str], d.pop("networks"))
 
-        authentication = check_api_client_secret_authentication(d.pop("authentication"))
+        authentication = check_partner_client_secret_authentication(d.pop("authentication"))
 
-        def _parse_jwks(data: object) -> ApiClientSecretJwksType0 | None:
+        def _parse_jwks(data: object) -> None | PartnerClientSecretJwksType0:
             if data is None:
                 return data
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                jwks_type_0 = ApiClientSecretJwksType0.from_dict(data)
+                jwks_type_0 = PartnerClientSecretJwksType0.from_dict(data)
 
                 return jwks_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ApiClientSecretJwksType0 | None, data)
+            return cast(None | PartnerClientSecretJwksType0, data)
 
         jwks = _parse_jwks(d.pop("jwks"))
 

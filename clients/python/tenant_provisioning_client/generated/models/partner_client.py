@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import field as _attrs_field, frozen as _attrs_frozen
 
-from ..models.api_client_authentication import ApiClientAuthentication, check_api_client_authentication
-from ..models.api_client_status import ApiClientStatus, check_api_client_status
+from ..models.partner_client_authentication import PartnerClientAuthentication, check_partner_client_authentication
+from ..models.partner_client_status import PartnerClientStatus, check_partner_client_status
 
 if TYPE_CHECKING:
-    from ..models.api_client_jwks_type_0 import ApiClientJwksType0
+    from ..models.partner_client_jwks_type_0 import PartnerClientJwksType0
 
 
-T = TypeVar("T", bound="ApiClient")
+T = TypeVar("T", bound="PartnerClient")
 
 
 @_attrs_frozen(kw_only=True)
-class ApiClient:
+class PartnerClient:
     """An API client: credentials with which a program of the partner gets access tokens.
 
     Attributes:
@@ -26,16 +26,16 @@ class ApiClient:
         name (str): What the client is for, in your own words. 1 to 255 characters.
         permissions (list[str]): What its tokens may do: permissions that you have yourself. A token may ask for
             fewer.
-        status (ApiClientStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
+        status (PartnerClientStatus): `disabled` refuses the client and ends all its tokens. By default `enabled`.
         expires_at (datetime.datetime | None): The time from which the client and its tokens are refused, RFC 3339
             with an offset; null for none. By default null.
         networks (list[str]): The only networks in which its tokens may be used, in CIDR notation, up to 50; an
             empty list allows every address. By default empty.
-        authentication (ApiClientAuthentication): How the client authenticates at the token endpoint: by a secret
-            (`client_secret`), or by an assertion that it signs with a key of its own (`private_key_jwt`, RFC 7523). By
-            default `client_secret`.
-        jwks (ApiClientJwksType0 | None): The public keys of a client that authenticates by `private_key_jwt`, as a
-            JSON Web Key Set (RFC 7517), up to 10 keys; null if they are at `jwks_url`, and for other clients.
+        authentication (PartnerClientAuthentication): How the client authenticates at the token endpoint: by a
+            secret (`client_secret`), or by an assertion that it signs with a key of its own (`private_key_jwt`, RFC
+            7523). By default `client_secret`.
+        jwks (None | PartnerClientJwksType0): The public keys of a client that authenticates by `private_key_jwt`,
+            as a JSON Web Key Set (RFC 7517), up to 10 keys; null if they are at `jwks_url`, and for other clients.
         jwks_url (None | str): The URL of these keys instead; null if they are in `jwks`, and for other clients.
         previous_secret_expires_at (datetime.datetime | None): The time until which the replaced secret is valid
             too; null if none is.
@@ -54,11 +54,11 @@ class ApiClient:
     partner: str
     name: str
     permissions: list[str]
-    status: ApiClientStatus
+    status: PartnerClientStatus
     expires_at: datetime.datetime | None
     networks: list[str]
-    authentication: ApiClientAuthentication
-    jwks: ApiClientJwksType0 | None
+    authentication: PartnerClientAuthentication
+    jwks: None | PartnerClientJwksType0
     jwks_url: None | str
     previous_secret_expires_at: datetime.datetime | None
     generation: int
@@ -71,7 +71,7 @@ class ApiClient:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON has it."""
-        from ..models.api_client_jwks_type_0 import ApiClientJwksType0  # noqa: PLC0415
+        from ..models.partner_client_jwks_type_0 import PartnerClientJwksType0  # noqa: PLC0415
 
         client = self.client
         partner = self.partner
@@ -88,7 +88,7 @@ class ApiClient:
 
         authentication: str = self.authentication
         jwks: dict[str, Any] | None
-        if isinstance(self.jwks, ApiClientJwksType0):
+        if isinstance(self.jwks, PartnerClientJwksType0):
             jwks = self.jwks.to_dict()
         else:
             jwks = self.jwks
@@ -133,7 +133,7 @@ class ApiClient:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         """Make it of a JSON object. Raises `KeyError`, `TypeError` or `ValueError` if that is another document."""
-        from ..models.api_client_jwks_type_0 import ApiClientJwksType0  # noqa: PLC0415
+        from ..models.partner_client_jwks_type_0 import PartnerClientJwksType0  # noqa: PLC0415
 
         d = dict(src_dict)
         client = d.pop("client")
@@ -141,7 +141,7 @@ class ApiClient:
         name = d.pop("name")
         permissions = cast(list[str], d.pop("permissions"))
 
-        status = check_api_client_status(d.pop("status"))
+        status = check_partner_client_status(d.pop("status"))
 
         def _parse_expires_at(data: object) -> datetime.datetime | None:
             if data is None:
@@ -160,20 +160,20 @@ class ApiClient:
 
         networks = cast(list[str], d.pop("networks"))
 
-        authentication = check_api_client_authentication(d.pop("authentication"))
+        authentication = check_partner_client_authentication(d.pop("authentication"))
 
-        def _parse_jwks(data: object) -> ApiClientJwksType0 | None:
+        def _parse_jwks(data: object) -> None | PartnerClientJwksType0:
             if data is None:
                 return data
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                jwks_type_0 = ApiClientJwksType0.from_dict(data)
+                jwks_type_0 = PartnerClientJwksType0.from_dict(data)
 
                 return jwks_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ApiClientJwksType0 | None, data)
+            return cast(None | PartnerClientJwksType0, data)
 
         jwks = _parse_jwks(d.pop("jwks"))
 
