@@ -16,8 +16,7 @@ from pathlib import Path
 from flask import Flask, current_app
 from markupsafe import escape
 
-from flask_tenant_provisioning import InvitationRefused, TenantProvisioning
-from flask_tenant_provisioning.invitations.context import Invitation, InvitedAdmin
+from flask_tenant_provisioning import Invitation, InvitationRefused, InvitedAdmin, TenantProvisioning
 from flask_tenant_provisioning.licensing import vendor
 
 INSTANCE = Path(__file__).resolve().parent / "instance"
