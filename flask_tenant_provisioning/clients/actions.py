@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..access.principal import Actor
-from ..database.ids import add_microsecond, format_instant
+from ..database.ids import format_instant
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import write_version
@@ -178,7 +178,7 @@ def delete_client(session: Session, actor: Actor, target: Target) -> None:
     client = _lock_client(session, target)
     session.run(session.storage.once(AssertionSQL).delete_of_client, client.key)
     session.run(session.storage.once(ClientSQL).delete, client.key)
-    _record_event(session, actor, "client.deleted", client, client, _choose_updated_at(session, client))
+    _record_event(session, actor, "client.deleted", client, client, session.storage.next_timestamp(client.updated_at))
 
 
 def save_last_use(session: Session, partner: str, client_id: str, minute: str) -> None:
@@ -274,16 +274,11 @@ def _build_client(id: str, partner: str, actor: Actor, values: Values, secret: s
     )
 
 
-def _choose_updated_at(session: Session, before: Client) -> str:
-    """Return the current instant, or one microsecond after the last change if that is later."""
-    return max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
-
-
 def _save_changes(session: Session, actor: Actor, kind: str, before: Client, after: Client) -> Client:
     """Write the changed columns as the next version, with its event. Raises `StaleRead` if another write came first."""
     if after == before:
         return before
-    at = _choose_updated_at(session, before)
+    at = session.storage.next_timestamp(before.updated_at)
     after = after._replace(version=before.version + 1, updated_at=at)
     old, new = before._asdict(), after._asdict()
     values = {name: new[name] for name in new if new[name] != old[name]}

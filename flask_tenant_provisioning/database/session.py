@@ -36,7 +36,7 @@ from .errors import (
     find_violated_constraint,
     map_unique_constraints,
 )
-from .ids import make_uuid7, make_uuid7s
+from .ids import add_microsecond, format_instant, make_uuid7, make_uuid7s
 from .requirements import POOLER_ADVICE, PRIVILEGES_ADVICE, connect, is_behind_pooler, require_suitable_connection
 from .sqlite import WriteAheadLog, begin_immediate, take_write_lock
 from .statements import InsertPair, Statement
@@ -329,6 +329,13 @@ class Storage:
     def make_ids(self, count: int) -> list[str]:
         """Return `count` new ids in ascending order."""
         return make_uuid7s(count) if self.new_id is make_uuid7 else [self.new_id() for _ in range(count)]
+
+    def next_timestamp(self, last_change: str, now: str | None = None) -> str:
+        """Return the current instant (`now`, if given), or one just after `last_change` if that is later.
+
+        The feed is ordered by these instants, and the clock of the process that wrote last may be ahead.
+        """
+        return max(now or format_instant(self.clock()), add_microsecond(last_change))
 
     def reactions_to(self, operation: str) -> tuple[Reaction, ...]:
         """Return the reactions that take part in `operation`, as of its latest registered hook or step."""

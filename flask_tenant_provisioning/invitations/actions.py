@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..access.principal import Actor
 from ..database.errors import LeaseLost
-from ..database.ids import add_microsecond, format_instant
+from ..database.ids import format_instant
 from ..database.lease import bind_claim
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
@@ -21,7 +21,6 @@ from ..events.actions import build_event, record_event, record_events
 from ..keyring import Keyring
 from ..tenants import mutations
 from ..tenants.models import Tenant
-from ..tenants.mutations import next_timestamp
 from .models import INVITATION_WORK, InvitationRow, render_invitation
 from .statements import InvitationSQL
 from .tokens import derive_hash
@@ -217,7 +216,7 @@ def save(session: Session, actor: Actor, event_type: str | None, before: Invitat
 
     Raises `StaleRead` if another transaction has changed it.
     """
-    values |= {"fence": before.fence + 1, "updated_at": _choose_updated_at(session, before)}
+    values |= {"fence": before.fence + 1, "updated_at": session.storage.next_timestamp(before.updated_at)}
     statement = session.storage.once(InvitationSQL).update((*values, "version"))
     write_version(session, statement, before.key, before.version, {**values, "version": before.version + 1})
     return _record(session, actor, event_type, before, values)
@@ -232,7 +231,7 @@ def save_claimed(
     """
     if "due_at" in values:
         values["fence"] = before.fence + 1
-    values["updated_at"] = _choose_updated_at(session, before)
+    values["updated_at"] = session.storage.next_timestamp(before.updated_at)
     statement = session.storage.once(InvitationSQL).update_claimed((*values, "version"))
     parameters = bind_claim(before) | name_new_values({**values, "version": before.version + 1})
     if session.run(statement, parameters).rowcount != 1:
@@ -265,7 +264,7 @@ def _lock_in_state(session: Session, tenant: Tenant, state: str) -> list[Invitat
 
 def _build(session: Session, actor: Actor, rules: Rules, tenant: Tenant, admin: Values) -> InvitationRow:
     storage = session.storage
-    id, at = storage.new_id(), next_timestamp(storage, tenant)
+    id, at = storage.new_id(), storage.next_timestamp(tenant.updated_at)
     row = InvitationRow(
         partner_id=tenant.partner_id,
         id=id,
@@ -326,11 +325,6 @@ def _record(
     if before.state != "sending" or after.generation != before.generation:
         _notify_worker(session, after)
     return after
-
-
-def _choose_updated_at(session: Session, before: InvitationRow) -> str:
-    """Return the current instant, or one microsecond after the last change if that is later."""
-    return max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
 
 
 def _require_inviting(rules: Rules, tenant: Tenant) -> None:

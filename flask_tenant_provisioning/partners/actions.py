@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..access.principal import Actor
 from ..database.errors import StaleRead
-from ..database.ids import add_microsecond, format_instant
+from ..database.ids import format_instant
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import write_version
@@ -151,7 +151,7 @@ def _write_changes(session: Session, actor: Actor, before: Partner, values: Valu
         return before
     if after.parent not in (None, before.parent):
         require_valid_parent(session, after.partner_id, after.parent)
-    at = max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
+    at = session.storage.next_timestamp(before.updated_at)
     after = after._replace(version=before.version + 1, updated_at=at)
     new = {name: getattr(after, name) for name in (*WRITABLE, "version", "updated_at")}
     key, statement = {"partner_id": before.partner_id}, session.storage.once(PartnerSQL).change

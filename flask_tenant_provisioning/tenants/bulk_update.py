@@ -24,7 +24,6 @@ from .mutations import (
     build_change_event,
     collect_unique_keys,
     is_retention_over,
-    next_timestamp,
     run_reactions,
 )
 from .statements import TenantSQL
@@ -138,7 +137,7 @@ def update_many(
 def _advance_version(storage: Storage, transition: Transition, at: str) -> Transition:
     """Return the transition with the tenant's next version and update time."""
     after = transition.after._replace(
-        version=transition.before.version + 1, updated_at=next_timestamp(storage, transition.before, at)
+        version=transition.before.version + 1, updated_at=storage.next_timestamp(transition.before.updated_at, at)
     )
     return transition._replace(after=after)
 

@@ -31,7 +31,6 @@ from .mutations import (
     collect_unique_keys,
     lock_tenant,
     make_conflict,
-    next_timestamp,
     remove_or_retire,
     require_unique,
     run_reactions,
@@ -168,7 +167,7 @@ def _move_row(session: Session, before: Tenant, partner: str) -> Tenant:
     sql = session.storage.once(TenantSQL)
     where = {"partner_id": before.partner_id, "id": before.id}
     _, email_key = session.run(sql.hidden, where).fetchone()
-    at = next_timestamp(session.storage, before)
+    at = session.storage.next_timestamp(before.updated_at)
     after = before._replace(partner_id=partner, version=before.version + 1, updated_at=at)
     require_unique(session, after, collect_unique_keys(after, email_key).items())
     changed = {"new_partner_id": partner, "new_version": after.version, "new_updated_at": at}

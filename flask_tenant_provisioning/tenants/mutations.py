@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..access.principal import Actor
 from ..database.errors import StaleRead, UniqueViolation
-from ..database.ids import add_microsecond, format_instant
+from ..database.ids import format_instant
 from ..database.session import Session, Storage
 from ..database.statements import encode_rows, write_version
 from ..encoding import diff_json, is_same_json
@@ -156,7 +156,7 @@ def apply_transition(
     columns = Transition(event_type, before, after, hidden or {}).columns
     if not columns:
         return before
-    at = next_timestamp(session.storage, before)
+    at = session.storage.next_timestamp(before.updated_at)
     after = after._replace(version=before.version + 1, updated_at=at)
     try:
         statement = session.storage.once(TenantSQL).change(tuple(columns))
@@ -183,7 +183,7 @@ def retire_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
 
     Records no event: `tenant.purged` follows when the row is removed.
     """
-    now, at = format_instant(session.storage.clock()), next_timestamp(session.storage, tenant)
+    now, at = format_instant(session.storage.clock()), session.storage.next_timestamp(tenant.updated_at)
     values = {"status": "purging", "deleted_at": tenant.deleted_at or now, "purge_at": now}
     after = tenant._replace(**values, version=tenant.version + 1, updated_at=at)
     statement = session.storage.once(TenantSQL).change((*values, "live"))
@@ -197,7 +197,7 @@ def remove_tenant(session: Session, actor: Actor, tenant: Tenant) -> None:
         tenant = tenant._replace(status="deleted")
     write_version(session, session.storage.once(TenantSQL).remove, tenant.key, tenant.version, {})
     erasure.schedule_erasure(session, tenant.partner_id, tenant.id)
-    record_change(session, actor, "tenant.purged", tenant, tenant, next_timestamp(session.storage, tenant))
+    record_change(session, actor, "tenant.purged", tenant, tenant, session.storage.next_timestamp(tenant.updated_at))
     run_reactions(session, actor, "tenant.purged", tenant, tenant)
 
 
@@ -238,14 +238,6 @@ def build_change_event(
     changes = {name: diff_json(old[name], new[name]) for name in new if _is_changed(old[name], new[name])}
     shown = {name: change for name, change in changes.items() if name not in _UNREPORTED_FIELDS}
     return build_event(storage, actor, event_type, after.partner_id, new, at, shown)
-
-
-def next_timestamp(storage: Storage, before: Tenant, now: str | None = None) -> str:
-    """Return the current instant, or one just after the tenant's last change if that is later.
-
-    The feed is ordered by these instants, and the clock of the process that wrote last may be ahead.
-    """
-    return max(now or format_instant(storage.clock()), add_microsecond(before.updated_at))
 
 
 def _is_changed(old: Any, new: Any) -> bool:

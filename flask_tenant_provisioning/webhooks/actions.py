@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from ..access.principal import Actor
-from ..database.ids import add_microsecond, format_instant
+from ..database.ids import format_instant
 from ..database.pages import measure_row, read_page
 from ..database.session import Session
 from ..database.statements import write_version
@@ -139,7 +139,9 @@ def delete_endpoint(session: Session, actor: Actor, target: Target) -> None:
     endpoint, sql = lock_endpoint_and_feed(session, target), session.storage.once(WebhookSQL)
     for statement in (sql.delete_attempts, sql.delete_deliveries, sql.delete):
         session.run(statement, endpoint.key)
-    _record_event(session, actor, "webhook.deleted", endpoint, endpoint, _choose_updated_at(session, endpoint))
+    _record_event(
+        session, actor, "webhook.deleted", endpoint, endpoint, session.storage.next_timestamp(endpoint.updated_at)
+    )
 
 
 def lock_endpoint(session: Session, target: Target) -> Endpoint:
@@ -182,11 +184,6 @@ def _find_due_at(session: Session, endpoint: Endpoint) -> str | None:
     return format_instant(session.storage.clock()) if pending else None
 
 
-def _choose_updated_at(session: Session, before: Endpoint) -> str:
-    """Return the current instant, or one microsecond after the last change if that is later."""
-    return max(format_instant(session.storage.clock()), add_microsecond(before.updated_at))
-
-
 def _record_event(session: Session, actor: Actor, kind: str, before: Endpoint | None, after: Endpoint, at: str) -> None:
     """Record an event about an endpoint. Its list of changes leaves out `version` and `updated_at`."""
     new = models.render_endpoint(after)
@@ -200,7 +197,7 @@ def _save_changes(session: Session, actor: Actor, kind: str, before: Endpoint, a
     """Write the changed columns as the next version, with its event. Raises `StaleRead` if another write came first."""
     if after == before:
         return before
-    at = _choose_updated_at(session, before)
+    at = session.storage.next_timestamp(before.updated_at)
     after = after._replace(version=before.version + 1, updated_at=at)
     old, new = before._asdict(), after._asdict()
     values = {name: new[name] for name in new if new[name] != old[name]}
