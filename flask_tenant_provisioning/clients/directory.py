@@ -29,7 +29,10 @@ Key = tuple[str, str]
 
 
 class CachedClient(NamedTuple):
-    """What a request needs to know of a client. `expires` is in seconds since 1970; None if it does not expire."""
+    """The part of a client that requests are checked against.
+
+    `expires` is in seconds since 1970; None if it does not expire.
+    """
 
     is_enabled: bool
     expires: float | None

@@ -69,7 +69,7 @@ _MAX_LOGGED_LENGTH = 64
 
 
 class Credentials(NamedTuple):
-    """What a client authenticates with: one of `METHODS`, the client that it names, and its secret or assertion."""
+    """The credentials of a client: one of `METHODS`, the client that it names, and its secret or assertion."""
 
     method: str
     client_id: str
@@ -81,7 +81,7 @@ class Credentials(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Where a request came from: the actor without its principal, and the names by which it may know this API.
+    """The origin of a request: the actor without its principal, and the names by which it may know this API.
 
     `issuer` is the URL of the mount; `audiences` are the values that an assertion may have in `aud`.
     """

@@ -101,7 +101,7 @@ class OAuthErrorSchema(StrictSchema):
 
 
 class AuthorizationServerSchema(StrictSchema):
-    """What a client needs to know of this OAuth server (RFC 8414)."""
+    """The metadata of this OAuth server (RFC 8414)."""
 
     issuer = fields.String(
         metadata=describe("The URL of the server, and the `iss` of its tokens.", "https://api.example.com/provisioning")

@@ -1,4 +1,4 @@
-"""What the host's functions receive of an invitation, and the exceptions of accepting one."""
+"""The invitation that the host's functions receive, and the exceptions of accepting one."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Scope:
 
 
 class Declaration(Protocol):
-    """What a host has declared for a mount (`declaration.Isolation`)."""
+    """The host's declaration for a mount (`declaration.Isolation`)."""
 
     @property
     def name(self) -> str: ...

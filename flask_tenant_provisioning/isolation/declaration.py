@@ -1,4 +1,4 @@
-"""What a host declares about its own tenants' requests: `provisioning.isolation`."""
+"""The host's declarations about its own tenants' requests: `provisioning.isolation`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps policies from holding: a role that they do not bind, tables without them, and keys that pass them by."""
+"""Faults of policies: a role that they do not bind, tables without them, and keys that pass them by."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Policy(NamedTuple):
 
 
 class TableState(NamedTuple):
-    """What the database has of a table; `column_type` is None if the table or its column does not exist.
+    """The state of a table in the database; `column_type` is None if the table or its column does not exist.
 
     `is_active` says whether row-level security binds the current role there.
     """

@@ -1,4 +1,4 @@
-"""What a strategy of isolation offers, whatever keeps the tenants' data apart."""
+"""The interface of a strategy of isolation, whatever keeps the tenants' data apart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fault:
-    """What keeps tenants' data from being isolated, and what to do; `is_advice` if it holds in spite of it."""
+    """A reason why tenants' data is not isolated, and what to do; `is_advice` if it holds in spite of it."""
 
     table: str
     problem: str
@@ -22,7 +22,7 @@ class Fault:
 
 
 class Strategy(Protocol):
-    """How the data of tenants is kept apart. `RowLevelSecurity` is one."""
+    """A way to keep the data of tenants apart. `RowLevelSecurity` is one."""
 
     def prepare(self) -> None:
         """Bind the sessions of an app, in its context. Raises `ConfigurationError` if its database does not suit."""
